@@ -1,0 +1,109 @@
+import { z } from "zod";
+import { jsonObjectSchema } from "./json.ts";
+import { limits } from "./limits.ts";
+
+export const statusSchema = z.enum([
+  "waiting",
+  "running",
+  "interrupting",
+  "requires_action",
+  "error",
+]);
+
+/** Kinds of a failed model call or turn (DESIGN, section 9), and the ends that are not the model's doing. */
+export const errorKindSchema = z.enum([
+  "overloaded",
+  "rate_limit",
+  "timeout",
+  "stream_silence",
+  "network",
+  "server",
+  "auth",
+  "config",
+  "context_overflow",
+  "content_filter",
+  "quota",
+  "invalid_request",
+  "cancelled",
+  "empty_response",
+  "step_limit",
+  "stopped",
+  "stalled",
+  "crashed",
+  "reconciled",
+  "internal",
+]);
+
+/** Why a chat is in the state `error`: what the user is shown. */
+export const chatErrorSchema = z.object({
+  kind: errorKindSchema,
+  message: z.string(),
+  provider: z.string().optional(),
+  status_code: z.int().optional(),
+  retryable: z.boolean(),
+});
+
+/** A failed attempt that will be retried at `retrying_at`. */
+export const retryStateSchema = z.object({
+  attempt: z.int(),
+  delay_ms: z.number(),
+  retrying_at: z.iso.datetime(),
+  kind: errorKindSchema,
+  message: z.string(),
+  provider: z.string().optional(),
+  status_code: z.int().optional(),
+});
+
+export const labelsSchema = z
+  .record(z.string().min(1).max(limits.labelKeyCharsMax), z.string().max(limits.labelValueCharsMax))
+  .refine((labels) => Object.keys(labels).length <= limits.labelsMax, {
+    message: `at most ${limits.labelsMax} labels`,
+  });
+
+/** A tool that the client runs: the chat waits in `requires_action` until its result is submitted. */
+export const clientToolSchema = z.strictObject({
+  name: z
+    .string()
+    .regex(/^[a-zA-Z0-9_-]{1,64}$/, "letters, digits, _ and - only, at most 64 characters"),
+  description: z.string().max(8192).optional(),
+  input_schema: jsonObjectSchema,
+  /** How long the chat waits for a result, in seconds. Default 600, at most 30 days. */
+  deadline_seconds: z.number().positive().max(30 * 24 * 3600).optional(),
+});
+
+export const chatSchema = z.object({
+  id: z.uuid(),
+  status: statusSchema,
+  archived: z.boolean(),
+  title: z.string().nullable(),
+  model: z.string(),
+  reasoning_effort: z.string().nullable(),
+  system_prompt: z.string().nullable(),
+  labels: labelsSchema,
+  pinned: z.boolean(),
+  client_tools: z.array(clientToolSchema),
+  owner_id: z.uuid(),
+  parent_chat_id: z.uuid().nullable(),
+  root_chat_id: z.uuid(),
+  snapshot_version: z.int(),
+  history_version: z.int(),
+  queue_version: z.int(),
+  retry_state_version: z.int(),
+  metadata_version: z.int(),
+  generation_attempt: z.int(),
+  /** The id of the user message whose turn runs, or ran last. */
+  turn_message_id: z.int().nullable(),
+  last_error: chatErrorSchema.nullable(),
+  retry_state: retryStateSchema.nullable(),
+  requires_action_deadline_at: z.iso.datetime().nullable(),
+  created_at: z.iso.datetime(),
+  updated_at: z.iso.datetime(),
+});
+
+export type Status = z.infer<typeof statusSchema>;
+export type ErrorKind = z.infer<typeof errorKindSchema>;
+export type ChatError = z.infer<typeof chatErrorSchema>;
+export type RetryState = z.infer<typeof retryStateSchema>;
+export type Labels = z.infer<typeof labelsSchema>;
+export type ClientTool = z.infer<typeof clientToolSchema>;
+export type Chat = z.infer<typeof chatSchema>;

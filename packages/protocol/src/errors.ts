@@ -1,0 +1,50 @@
+import { z } from "zod";
+
+/**
+ * Every error code of the API with its HTTP status. Codes are stable: clients may switch on them.
+ */
+export const errorStatuses = {
+  malformed_json: 400,
+  invalid_request: 400,
+  invalid_cursor: 400,
+  unknown_model: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  chat_not_found: 404,
+  message_not_found: 404,
+  queued_message_not_found: 404,
+  method_not_allowed: 405,
+  not_acceptable: 406,
+  chat_busy: 409,
+  invalid_state: 409,
+  transition_rejected: 409,
+  queue_full: 409,
+  tool_result_mismatch: 409,
+  nothing_to_compact: 409,
+  nothing_to_clear: 409,
+  nothing_to_retry: 409,
+  not_family_root: 409,
+  idempotency_key_reused: 409,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  too_many_requests: 429,
+  internal: 500,
+  database_unavailable: 503,
+  draining: 503,
+} as const;
+
+export type ErrorCode = keyof typeof errorStatuses;
+
+/** RFC 9457 problem details, `application/problem+json`. */
+export const problemSchema = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.enum(Object.keys(errorStatuses) as [ErrorCode, ...ErrorCode[]]),
+  detail: z.string(),
+  details: z.record(z.string(), z.json()).optional(),
+  request_id: z.string().optional(),
+});
+
+export type Problem = z.infer<typeof problemSchema>;

@@ -1,0 +1,16 @@
+/** Limits that both sides know (DESIGN, section 14). Sizes in bytes of UTF-8 unless the name says otherwise. */
+export const limits = {
+  messageBodyBytesMax: 256 * 1024,
+  systemPromptBytesMax: 64 * 1024,
+  clientToolsMax: 250,
+  labelsMax: 50,
+  labelKeyCharsMax: 64,
+  labelValueCharsMax: 256,
+  titleCharsMax: 200,
+  idempotencyKeyCharsMax: 200,
+  pageMessagesMax: 200,
+  pageChatsMax: 100,
+  frameEventsMax: 256,
+  clientFrameBytesMax: 4 * 1024 * 1024,
+  queueMessagesMax: 20,
+} as const;

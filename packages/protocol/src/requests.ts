@@ -1,0 +1,213 @@
+import { z } from "zod";
+import { chatSchema, clientToolSchema, labelsSchema } from "./chats.ts";
+import { limits } from "./limits.ts";
+import { messageSchema, queuedMessageSchema } from "./messages.ts";
+import { filePartSchema, textPartSchema } from "./parts.ts";
+import { jsonSchema } from "./json.ts";
+
+/** The bodies and answers of the REST API, all under `/api/v1`. Unknown fields are refused. */
+
+const userPartSchema = z.discriminatedUnion("type", [
+  textPartSchema.omit({ provider_metadata: true }).strict(),
+  filePartSchema.omit({ provider_metadata: true, reasoning: true }).strict(),
+]);
+
+/** What a user says: a string, or a list of text and file parts. Never empty. */
+export const contentSchema = z.union([
+  z.string().min(1),
+  z.array(userPartSchema).min(1).max(100),
+]);
+
+const clientId = z.string().min(1).max(limits.idempotencyKeyCharsMax);
+const model = z.string().min(1).max(200);
+const effort = z.string().min(1).max(40);
+const systemPrompt = z
+  .string()
+  .refine((text) => new TextEncoder().encode(text).length <= limits.systemPromptBytesMax, {
+    message: `at most ${limits.systemPromptBytesMax} bytes`,
+  });
+const title = z.string().trim().min(1).max(limits.titleCharsMax);
+const clientTools = z
+  .array(clientToolSchema)
+  .max(limits.clientToolsMax)
+  .refine((tools) => new Set(tools.map((tool) => tool.name)).size === tools.length, {
+    message: "tool names must differ",
+  });
+
+export const createChatSchema = z.strictObject({
+  content: contentSchema,
+  model: model.optional(),
+  reasoning_effort: effort.optional(),
+  system_prompt: systemPrompt.optional(),
+  title: title.optional(),
+  labels: labelsSchema.optional(),
+  client_tools: clientTools.optional(),
+  client_id: clientId.optional(),
+});
+
+export const patchChatSchema = z
+  .strictObject({
+    title: title.nullable().optional(),
+    labels: labelsSchema.optional(),
+    pinned: z.boolean().optional(),
+    archived: z.boolean().optional(),
+    model: model.optional(),
+    reasoning_effort: effort.nullable().optional(),
+    system_prompt: systemPrompt.nullable().optional(),
+    client_tools: clientTools.optional(),
+  })
+  .refine((patch) => Object.keys(patch).length > 0, { message: "nothing to change" });
+
+export const forkChatSchema = z.strictObject({
+  /** The last message that the new chat keeps. Absent: all of them. */
+  message_id: z.int().positive().optional(),
+  title: title.optional(),
+  client_id: clientId.optional(),
+});
+
+export const sendMessageSchema = z.strictObject({
+  content: contentSchema,
+  when_busy: z.enum(["queue", "steer", "interrupt", "reject"]).optional(),
+  model: model.optional(),
+  reasoning_effort: effort.optional(),
+  client_id: clientId.optional(),
+});
+
+export const editMessageSchema = z.strictObject({
+  content: contentSchema,
+  keep_queue: z.boolean().optional(),
+  model: model.optional(),
+  reasoning_effort: effort.optional(),
+  client_id: clientId.optional(),
+});
+
+export const editQueuedSchema = z
+  .strictObject({
+    content: contentSchema.optional(),
+    position: z.int().nonnegative().optional(),
+    when_busy: z.enum(["queue", "steer"]).optional(),
+  })
+  .refine((patch) => Object.keys(patch).length > 0, { message: "nothing to change" });
+
+export const interruptSchema = z.strictObject({
+  turn: z.int().positive().optional(),
+  hold: z.boolean().optional(),
+});
+
+export const toolResultsSchema = z.strictObject({
+  results: z
+    .array(
+      z.strictObject({
+        tool_call_id: z.string().min(1).max(512),
+        output: jsonSchema,
+        is_error: z.boolean().optional(),
+      }),
+    )
+    .min(1)
+    .max(250)
+    .refine((results) => new Set(results.map((r) => r.tool_call_id)).size === results.length, {
+      message: "one result for each tool call",
+    }),
+});
+
+export const approvalsSchema = z.strictObject({
+  decisions: z
+    .array(
+      z.strictObject({
+        tool_call_id: z.string().min(1).max(512),
+        decision: z.enum(["approve", "deny"]),
+        reason: z.string().max(2000).optional(),
+      }),
+    )
+    .min(1)
+    .max(250),
+});
+
+const page = (max: number) => z.coerce.number().int().min(1).max(max);
+
+export const listChatsQuerySchema = z.strictObject({
+  limit: page(limits.pageChatsMax).optional(),
+  cursor: z.string().max(500).optional(),
+  /** Words that the title or a user's message must contain. */
+  search: z.string().min(1).max(200).optional(),
+  /** `key:value`, or `key` for any value; several must all match. */
+  label: z.union([z.string(), z.array(z.string())]).optional(),
+  archived: z.enum(["true", "false", "all"]).optional(),
+  status: z.enum(["waiting", "running", "interrupting", "requires_action", "error"]).optional(),
+});
+
+export const listMessagesQuerySchema = z.strictObject({
+  limit: page(limits.pageMessagesMax).optional(),
+  before: z.coerce.number().int().positive().optional(),
+  after: z.coerce.number().int().nonnegative().optional(),
+});
+
+export const chatAnswerSchema = z.object({ chat: chatSchema });
+export const createChatAnswerSchema = z.object({
+  chat: chatSchema,
+  messages: z.array(messageSchema),
+});
+export const listChatsAnswerSchema = z.object({
+  chats: z.array(chatSchema),
+  next_cursor: z.string().nullable(),
+});
+export const listMessagesAnswerSchema = z.object({
+  messages: z.array(messageSchema),
+  queue: z.array(queuedMessageSchema),
+  has_more: z.boolean(),
+});
+export const sendMessageAnswerSchema = z.object({
+  chat: chatSchema,
+  messages: z.array(messageSchema),
+  queued: queuedMessageSchema.nullable(),
+});
+export const editMessageAnswerSchema = createChatAnswerSchema;
+export const queueAnswerSchema = z.object({ queue: z.array(queuedMessageSchema) });
+export const chatQueueAnswerSchema = z.object({
+  chat: chatSchema,
+  queue: z.array(queuedMessageSchema),
+});
+export const interruptAnswerSchema = z.object({
+  chat: chatSchema,
+  /** The kept partial; null where nothing had been said, or where it is not known yet (202). */
+  message: messageSchema.nullable(),
+});
+export const toolResultsAnswerSchema = createChatAnswerSchema;
+export const streamTicketAnswerSchema = z.object({
+  ticket: z.string(),
+  expires_at: z.iso.datetime(),
+});
+export const modelSchema = z.object({
+  id: z.string(),
+  provider: z.string(),
+  name: z.string(),
+  is_default: z.boolean(),
+  context_window_tokens: z.int().nullable(),
+});
+export const modelsAnswerSchema = z.object({ models: z.array(modelSchema) });
+
+export type Content = z.infer<typeof contentSchema>;
+export type CreateChat = z.infer<typeof createChatSchema>;
+export type PatchChat = z.infer<typeof patchChatSchema>;
+export type ForkChat = z.infer<typeof forkChatSchema>;
+export type SendMessage = z.infer<typeof sendMessageSchema>;
+export type EditMessage = z.infer<typeof editMessageSchema>;
+export type EditQueued = z.infer<typeof editQueuedSchema>;
+export type Interrupt = z.infer<typeof interruptSchema>;
+export type ToolResults = z.infer<typeof toolResultsSchema>;
+export type Approvals = z.infer<typeof approvalsSchema>;
+export type ListChatsQuery = z.infer<typeof listChatsQuerySchema>;
+export type ListMessagesQuery = z.infer<typeof listMessagesQuerySchema>;
+export type ChatAnswer = z.infer<typeof chatAnswerSchema>;
+export type CreateChatAnswer = z.infer<typeof createChatAnswerSchema>;
+export type ListChatsAnswer = z.infer<typeof listChatsAnswerSchema>;
+export type ListMessagesAnswer = z.infer<typeof listMessagesAnswerSchema>;
+export type SendMessageAnswer = z.infer<typeof sendMessageAnswerSchema>;
+export type EditMessageAnswer = z.infer<typeof editMessageAnswerSchema>;
+export type QueueAnswer = z.infer<typeof queueAnswerSchema>;
+export type ChatQueueAnswer = z.infer<typeof chatQueueAnswerSchema>;
+export type InterruptAnswer = z.infer<typeof interruptAnswerSchema>;
+export type ToolResultsAnswer = z.infer<typeof toolResultsAnswerSchema>;
+export type StreamTicketAnswer = z.infer<typeof streamTicketAnswerSchema>;
+export type Model = z.infer<typeof modelSchema>;
+export type ModelsAnswer = z.infer<typeof modelsAnswerSchema>;

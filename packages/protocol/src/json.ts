@@ -6,3 +6,5 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 export const jsonSchema: z.ZodType<Json> = z.json() as z.ZodType<Json>;
 
 export const jsonObjectSchema = z.record(z.string(), jsonSchema);
+
+export type JsonObject = z.infer<typeof jsonObjectSchema>;

@@ -1,0 +1,141 @@
+import type {
+  ChatError,
+  ClientTool,
+  EpisodeName,
+  FinishReason,
+  Labels,
+  Part,
+  RetryState,
+  Role,
+  Status,
+  Usage,
+  Visibility,
+  WhenQueued,
+} from "@parley/protocol";
+
+/** A row of `parley.chats`, as it is. Times are of the database's clock. */
+export interface ChatRow {
+  readonly id: string;
+  readonly owner_id: string;
+  readonly parent_chat_id: string | null;
+  readonly root_chat_id: string;
+  readonly title: string | null;
+  readonly labels: Labels;
+  readonly pinned: boolean;
+  readonly model: string;
+  readonly reasoning_effort: string | null;
+  readonly system_prompt: string | null;
+  readonly client_tools: readonly ClientTool[];
+  readonly status: Status;
+  readonly archived: boolean;
+  readonly queue_length: number;
+  readonly snapshot_version: number;
+  readonly history_version: number;
+  readonly queue_version: number;
+  readonly retry_state_version: number;
+  readonly metadata_version: number;
+  readonly generation_attempt: number;
+  readonly worker_id: string | null;
+  readonly runner_id: string | null;
+  readonly runnable_since: Date | null;
+  readonly last_error: ChatError | null;
+  readonly retry_state: RetryState | null;
+  readonly requires_action_deadline_at: Date | null;
+  readonly compaction_requested_at: Date | null;
+  readonly compact_only: boolean;
+  readonly hold: boolean;
+  readonly takeovers: number;
+  readonly turn_message_id: number | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly last_message_at: Date;
+}
+
+/** A row of `parley.chat_messages`. */
+export interface MessageRow {
+  readonly id: number;
+  readonly chat_id: string;
+  readonly revision: number;
+  readonly role: Role;
+  readonly visibility: Visibility;
+  readonly parts: readonly Part[];
+  readonly model: string | null;
+  readonly reasoning_effort: string | null;
+  readonly usage: Usage | null;
+  readonly finish_reason: FinishReason | null;
+  readonly episode: EpisodeName | null;
+  readonly created_by: string | null;
+  readonly client_id: string | null;
+  readonly is_boundary: boolean;
+  readonly deleted: boolean;
+  readonly created_at: Date;
+}
+
+/** What a new message is made of; the rest the database adds. */
+export interface NewMessage {
+  readonly role: Role;
+  readonly parts: readonly Part[];
+  readonly visibility?: Visibility;
+  readonly model?: string | null;
+  readonly reasoning_effort?: string | null;
+  readonly usage?: Usage | null;
+  readonly finish_reason?: FinishReason | null;
+  readonly episode?: EpisodeName | null;
+  readonly created_by?: string | null;
+  readonly client_id?: string | null;
+  readonly is_boundary?: boolean;
+}
+
+/** A row of `parley.chat_queue`; `position` counts from 0 in queue order. */
+export interface QueueRow {
+  readonly id: number;
+  readonly chat_id: string;
+  readonly position: number;
+  readonly manner: WhenQueued;
+  readonly parts: readonly Part[];
+  readonly model: string | null;
+  readonly reasoning_effort: string | null;
+  readonly created_by: string | null;
+  readonly client_id: string | null;
+  readonly created_at: Date;
+}
+
+/** A call in active history that has no result yet. */
+export interface OpenCall {
+  readonly message_id: number;
+  /** The place of the call among those of its message that the provider did not run itself, from 0. */
+  readonly ordinal: number;
+  readonly tool_call_id: string;
+  readonly tool_name: string;
+  readonly input: unknown;
+}
+
+export type ExecutionState =
+  | "intent"
+  | "approved"
+  | "denied"
+  | "started"
+  | "finished"
+  | "unknown"
+  | "abandoned";
+
+/** A row of the ledger, `parley.tool_executions`. */
+export interface ExecutionRow {
+  readonly id: string;
+  readonly chat_id: string;
+  readonly message_id: number;
+  readonly ordinal: number;
+  readonly tool_call_id: string;
+  readonly tool_name: string;
+  readonly kind: "server" | "client";
+  readonly state: ExecutionState;
+  readonly needs_approval: boolean;
+  readonly decided_by: string | null;
+  readonly decided_at: Date | null;
+  readonly decision_reason: string | null;
+  readonly deadline_at: Date | null;
+  readonly runner_id: string | null;
+  readonly started_at: Date | null;
+  readonly finished_at: Date | null;
+  readonly result: { readonly output: unknown; readonly is_error: boolean } | null;
+}

@@ -1,0 +1,104 @@
+import type { Commit } from "../domain/commit.ts";
+import { ChatNotFound, FenceLost } from "../domain/errors.ts";
+import type { ChatRow } from "../domain/rows.ts";
+import { isRunnable, stateOf } from "../domain/state.ts";
+import { fenceHolds, type Fence } from "../domain/task.ts";
+import { assert } from "../lib/assert.ts";
+import type { WriteTx } from "../postgres/sql.ts";
+import { insertChat, lockAndBump, lockChat, type NewChat } from "../store/chats.ts";
+import { acquireChat } from "../store/ownership.ts";
+import { Bundle } from "./bundle.ts";
+import type { Acquirer, Reservation } from "./ports.ts";
+
+export interface UpdateOptions {
+  /** Refuses with `FenceLost` unless the row, locked, still names this runner in this status and history. */
+  readonly fence?: Fence;
+  /** Offer the chat to this replica's worker when the bundle leaves it runnable and unowned. */
+  readonly acquire?: boolean;
+}
+
+/**
+ * One database transaction in which bundles run. Bundles run inside it empty their buffers here, and everything is
+ * published once, after the one commit.
+ */
+export class Transaction {
+  readonly tx: WriteTx;
+  readonly commits: Commit[] = [];
+  readonly reservations: { reservation: Reservation; chat: ChatRow }[] = [];
+  readonly #acquirer: Acquirer | null;
+  readonly #leaseMs: number;
+
+  constructor(tx: WriteTx, acquirer: Acquirer | null, leaseMs: number) {
+    this.tx = tx;
+    this.#acquirer = acquirer;
+    this.#leaseMs = leaseMs;
+  }
+
+  /** Locks and bumps the chat, runs `fn`, checks where it landed, and buffers what is to be published. */
+  async update<T>(
+    chatId: string,
+    fn: (bundle: Bundle) => Promise<T>,
+    options: UpdateOptions = {},
+  ): Promise<T> {
+    const chat = await lockAndBump(this.tx, chatId);
+    if (chat === undefined) throw new ChatNotFound(chatId);
+    if (options.fence && !fenceHolds(chat, options.fence)) throw new FenceLost(chatId);
+    const before = { ...chat, snapshot_version: chat.snapshot_version - 1 };
+    const bundle = new Bundle(this, chatId, before, chat);
+    return await this.#finish(bundle, fn, options);
+  }
+
+  /** Makes a chat and runs `fn` on it. */
+  async create<T>(
+    chat: NewChat,
+    fn: (bundle: Bundle) => Promise<T>,
+    options: UpdateOptions = {},
+  ): Promise<T> {
+    const row = await insertChat(this.tx, chat);
+    return await this.#finish(new Bundle(this, chat.id, null, row), fn, options);
+  }
+
+  /** Holds the row lock without a bump; publishes nothing. */
+  async lock(chatId: string): Promise<ChatRow> {
+    const chat = await lockChat(this.tx, chatId);
+    if (chat === undefined) throw new ChatNotFound(chatId);
+    return chat;
+  }
+
+  async #finish<T>(
+    bundle: Bundle,
+    fn: (bundle: Bundle) => Promise<T>,
+    options: UpdateOptions,
+  ): Promise<T> {
+    const result = await fn(bundle);
+    await bundle.refresh();
+    assert(bundle.state !== "Invalid" || this.#stillInvalid(bundle), "a bundle landed in Invalid");
+    if (options.acquire) await this.#acquire(bundle);
+    this.commits.push(await bundle.commit());
+    return result;
+  }
+
+  /** Metadata of an invalid chat may be written; its state is not made worse by that. */
+  #stillInvalid(bundle: Bundle): boolean {
+    return bundle.before !== null && stateOf(bundle.before) === "Invalid";
+  }
+
+  async #acquire(bundle: Bundle): Promise<void> {
+    if (bundle.state === "N" || !isRunnable(bundle.chat) || bundle.chat.worker_id !== null) return;
+    const reservation = this.#acquirer?.reserve(bundle.chat);
+    if (!reservation) return;
+    // Registered before it is sent: whatever becomes of the transaction, the reservation hears of it.
+    const entry = { reservation, chat: bundle.chat };
+    this.reservations.push(entry);
+    const { worker_id, runner_id } = reservation;
+    const row = await acquireChat(this.tx, bundle.chatId, worker_id, runner_id, this.#leaseMs);
+    if (row === undefined) {
+      this.reservations.pop();
+      reservation.cancel();
+      return;
+    }
+    bundle.touched();
+    await bundle.refresh();
+    entry.chat = bundle.chat;
+  }
+}

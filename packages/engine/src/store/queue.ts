@@ -1,0 +1,103 @@
+import type { QueueRow } from "../domain/rows.ts";
+import type { ReadTx, WriteTx } from "../postgres/sql.ts";
+
+const columns = `id, chat_id, (row_number() over (order by rank, id) - 1)::integer as position, manner, parts, model,
+  reasoning_effort, created_by, client_id, created_at`;
+
+export type NewQueued = Pick<
+  QueueRow,
+  "manner" | "parts" | "model" | "reasoning_effort" | "created_by" | "client_id"
+>;
+
+/** The whole queue in order. It is short: `queueMessagesMax`. */
+export async function readQueue(tx: ReadTx, chatId: string): Promise<QueueRow[]> {
+  return await tx.query<QueueRow>({
+    name: "chat_queue.read",
+    text: `select ${columns} from parley.chat_queue where chat_id = $1 order by rank, id`,
+    values: [chatId],
+  });
+}
+
+/** Appends at `rank`; the id is what the row is known by. */
+export async function insertQueued(
+  tx: WriteTx,
+  chatId: string,
+  rank: number,
+  queued: NewQueued,
+): Promise<number> {
+  const [row] = await tx.query<{ id: number }>({
+    name: "chat_queue.insert",
+    text: `insert into parley.chat_queue (chat_id, rank, manner, parts, model, reasoning_effort, created_by, client_id)
+           values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
+    values: [
+      chatId,
+      rank,
+      queued.manner,
+      JSON.stringify(queued.parts),
+      queued.model,
+      queued.reasoning_effort,
+      queued.created_by,
+      queued.client_id,
+    ],
+  });
+  return (row as { id: number }).id;
+}
+
+/** Gives the rows their places: `ids` in order, from 0. Rows that keep their rank are not touched. */
+export async function rankQueue(
+  tx: WriteTx,
+  chatId: string,
+  ids: readonly number[],
+): Promise<void> {
+  await tx.query({
+    name: "chat_queue.rank",
+    text: `update parley.chat_queue q set rank = o.n - 1
+           from unnest($2::bigint[]) with ordinality as o (id, n)
+           where q.chat_id = $1 and q.id = o.id and q.rank <> o.n - 1`,
+    values: [chatId, ids],
+  });
+}
+
+export async function updateQueued(
+  tx: WriteTx,
+  chatId: string,
+  queuedId: number,
+  parts: QueueRow["parts"] | null,
+  manner: QueueRow["manner"] | null,
+): Promise<void> {
+  await tx.query({
+    name: "chat_queue.update",
+    text: `update parley.chat_queue set parts = coalesce($3, parts), manner = coalesce($4, manner)
+           where chat_id = $1 and id = $2`,
+    values: [chatId, queuedId, parts === null ? null : JSON.stringify(parts), manner],
+  });
+}
+
+/** Steering that came too late for its turn waits like any other message. */
+export async function unsteerQueue(tx: WriteTx, chatId: string): Promise<void> {
+  await tx.query({
+    name: "chat_queue.unsteer",
+    text: `update parley.chat_queue set manner = 'queue' where chat_id = $1 and manner = 'steer'`,
+    values: [chatId],
+  });
+}
+
+export async function deleteQueued(
+  tx: WriteTx,
+  chatId: string,
+  ids: readonly number[],
+): Promise<void> {
+  await tx.query({
+    name: "chat_queue.delete",
+    text: `delete from parley.chat_queue where chat_id = $1 and id = any ($2::bigint[])`,
+    values: [chatId, ids],
+  });
+}
+
+export async function clearQueue(tx: WriteTx, chatId: string): Promise<void> {
+  await tx.query({
+    name: "chat_queue.clear",
+    text: `delete from parley.chat_queue where chat_id = $1`,
+    values: [chatId],
+  });
+}

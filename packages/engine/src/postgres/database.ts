@@ -116,7 +116,7 @@ class PostgresDatabase implements Database {
   }
 
   read<T>(fn: (tx: ReadTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.#transaction("read", fn as (tx: WriteTx) => Promise<T>, options);
+    return this.#transaction("read", fn, options);
   }
 
   write<T>(fn: (tx: WriteTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {

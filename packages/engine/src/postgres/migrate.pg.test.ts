@@ -51,7 +51,7 @@ describe("migrate", () => {
     await file("0002_second.sql", "insert into parley.a values (1)");
     const handles = Array.from({ length: 8 }, () => createDatabase(db.settings));
     const results = await Promise.all(handles.map((handle) => migrate(handle, { folder })));
-    expect(results.flat().sort()).toEqual([1, 2]);
+    expect(results.flat().toSorted((a, b) => a - b)).toEqual([1, 2]);
     expect(await db.database.one({ name: "rows", text: "select id from parley.a" })).toEqual([
       { id: 1 },
     ]);

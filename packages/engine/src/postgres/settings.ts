@@ -31,14 +31,14 @@ const typeParsers: ClientConfig["types"] = {
       if (id === oid.int8) return parseInt8;
       if (id === oid.date) return (text: string) => text;
       if (id === oid.int8Array) {
-        const parseArray = types.getTypeParser(oid.textArray as 20) as Parser;
+        const parseArray = types.getTypeParser(oid.textArray) as Parser;
         return (text: string) =>
           (parseArray(text) as (string | null)[]).map((item) =>
             item === null ? null : parseInt8(item),
           );
       }
     }
-    return types.getTypeParser(id as 20, format as "text") as Parser;
+    return types.getTypeParser(id, format) as Parser;
   },
 };
 

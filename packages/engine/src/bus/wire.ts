@@ -1,0 +1,65 @@
+import { z } from "zod";
+import type { ChatHint } from "../domain/commit.ts";
+
+/** `[version, origin, [[chat_id, snapshot_version, metadata_version, unowned], …]]` as JSON. */
+const wireVersion = 1;
+
+const batchSchema = z.tuple([
+  z.literal(wireVersion),
+  z.string(),
+  z.array(z.tuple([z.uuid(), z.int(), z.int(), z.union([z.literal(0), z.literal(1)])])),
+]);
+
+export interface ReceivedBatch {
+  /** The replica that sent it. */
+  readonly origin: string;
+  readonly hints: readonly ChatHint[];
+}
+
+/** The hints as payloads of at most `payloadBytesMax` bytes each; everything in them is ASCII. */
+export function encodeHints(
+  origin: string,
+  hints: readonly ChatHint[],
+  payloadBytesMax: number,
+): string[] {
+  const head = `[${wireVersion},${JSON.stringify(origin)},[`;
+  const payloads: string[] = [];
+  let rows = "";
+  for (const hint of hints) {
+    const row = JSON.stringify([
+      hint.chat_id,
+      hint.snapshot_version,
+      hint.metadata_version,
+      hint.unowned ? 1 : 0,
+    ]);
+    if (rows !== "" && head.length + rows.length + 1 + row.length + 2 > payloadBytesMax) {
+      payloads.push(`${head}${rows}]]`);
+      rows = "";
+    }
+    rows += rows === "" ? row : `,${row}`;
+  }
+  if (rows !== "") payloads.push(`${head}${rows}]]`);
+  return payloads;
+}
+
+/** Null for what is not ours, or of a version that this replica does not know. */
+export function decodeHints(payload: string): ReceivedBatch | null {
+  let json: unknown;
+  try {
+    json = JSON.parse(payload);
+  } catch {
+    return null;
+  }
+  const parsed = batchSchema.safeParse(json);
+  if (!parsed.success) return null;
+  const [, origin, rows] = parsed.data;
+  return {
+    origin,
+    hints: rows.map(([chat_id, snapshot_version, metadata_version, unowned]) => ({
+      chat_id,
+      snapshot_version,
+      metadata_version,
+      unowned: unowned === 1,
+    })),
+  };
+}

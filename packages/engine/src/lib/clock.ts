@@ -29,9 +29,10 @@ export const systemClock: Clock = {
     const dueAt = performance.now() + ms;
     let handle: NodeJS.Timeout;
     const arm = (): void => {
-      const left = Math.max(0, dueAt - performance.now());
-      handle = left > timeoutMsMax ? setTimeout(arm, timeoutMsMax) : setTimeout(fn, left);
+      handle = setTimeout(check, Math.min(dueAt - performance.now(), timeoutMsMax));
     };
+    // setTimeout also fires up to a millisecond early, which a deadline does not forgive.
+    const check = (): void => (performance.now() < dueAt ? arm() : fn());
     arm();
     return { cancel: () => clearTimeout(handle) };
   },

@@ -75,7 +75,6 @@ export class ManualClock implements Clock {
       this.#elapsedMs = Math.max(this.#elapsedMs, next.dueAt);
       next.fn();
       // One timer after the other, on purpose: what the first one starts may cancel the second.
-      // oxlint-disable-next-line no-await-in-loop
       await flush();
     }
     this.#elapsedMs = target;
@@ -88,7 +87,6 @@ function byDue(a: PendingTimer, b: PendingTimer): number {
 
 async function flush(): Promise<void> {
   for (let turn = 0; turn < flushTurns; turn++) {
-    // oxlint-disable-next-line no-await-in-loop
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -73,7 +73,6 @@ export class Scope {
     // A late `defer` appends to the chain; wait until it has come to rest.
     for (let seen: Promise<void> | undefined; seen !== this.#stopping;) {
       seen = this.#stopping;
-      // oxlint-disable-next-line no-await-in-loop
       await seen;
     }
     this.#onStopped?.();
@@ -83,7 +82,6 @@ export class Scope {
     const entries = [...this.#entries].reverse();
     this.#controller.abort(reason);
     for (const entry of entries) {
-      // oxlint-disable-next-line no-await-in-loop
       await entry.release();
       this.#entries.delete(entry);
     }

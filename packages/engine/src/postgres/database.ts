@@ -174,14 +174,12 @@ class PostgresDatabase implements Database {
     const begin = this.#begin(kind, options);
     for (let attempt = 1; ; attempt++) {
       try {
-        // oxlint-disable-next-line no-await-in-loop
         return await this.#withSession(operation, (session) =>
           runTransaction(session, kind, begin, fn, operation, this.stats),
         );
       } catch (error) {
         if (attempt >= transactionAttemptsMax || !isRetryableInTransaction(error)) throw error;
         this.stats.add(operation, "retries");
-        // oxlint-disable-next-line no-await-in-loop
         await this.#clock.sleep(backoffMs(attempt, retryBackoff, this.#random), "database.retry");
       }
     }
@@ -193,10 +191,8 @@ class PostgresDatabase implements Database {
     work: (session: Session) => Promise<{ value: T } | "unused">,
   ): Promise<T> {
     for (let broken = 0; ; broken++) {
-      // oxlint-disable-next-line no-await-in-loop
       const { client, session } = await this.#acquire(operation);
       try {
-        // oxlint-disable-next-line no-await-in-loop
         const outcome = await work(session);
         if (outcome !== "unused") return outcome.value;
       } finally {

@@ -113,7 +113,6 @@ class Launcher {
   async #ready(): Promise<Omit<EmbeddedServer, "stop">> {
     const until = this.#clock.monotonic() + startWaitMs;
     let started: ServerProcess | undefined;
-    /* oxlint-disable no-await-in-loop */
     for (;;) {
       const running = await findPostmaster(this.#clusterDir);
       if (running && (await this.#answers(running))) {
@@ -131,7 +130,6 @@ class Launcher {
       }
       await this.#clock.sleep(startPollMs, "embedded.start");
     }
-    /* oxlint-enable no-await-in-loop */
   }
 
   /** false while it is not ready; makes our database on the first visit. */
@@ -201,7 +199,6 @@ class Launcher {
 
   async #gone({ pid }: Postmaster): Promise<void> {
     const until = this.#clock.monotonic() + stopWaitMs;
-    /* oxlint-disable no-await-in-loop */
     while ((await findPostmaster(this.#clusterDir))?.pid === pid) {
       if (this.#clock.monotonic() > until) {
         this.#logger.warn({ pid }, "the embedded database is slow to stop; it goes on by itself");
@@ -209,6 +206,5 @@ class Launcher {
       }
       await this.#clock.sleep(stopPollMs, "embedded.stop");
     }
-    /* oxlint-enable no-await-in-loop */
   }
 }

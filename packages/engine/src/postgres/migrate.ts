@@ -58,7 +58,6 @@ export async function migrate(database: Database, options: MigrateOptions = {}):
     await connection.exec(createTable);
     const pending = pendingMigrations(files, await appliedMigrations(connection));
     for (const migration of pending) {
-      // oxlint-disable-next-line no-await-in-loop
       await apply(connection, migration);
       logger.info({ number: migration.number, name: migration.name }, "migration applied");
     }

@@ -55,10 +55,8 @@ export function commandAs(account: Account, file: string, args: string[]): Comma
 export async function handOver(account: Account, folders: string[]): Promise<void> {
   if (account !== "nobody") return;
   for (const folder of folders) {
-    // oxlint-disable-next-line no-await-in-loop
     const closed = await closedAncestor(folder);
     if (closed !== undefined) throw closedError(closed);
-    // oxlint-disable-next-line no-await-in-loop
     await chownTree(folder);
   }
 }
@@ -69,7 +67,6 @@ async function chownTree(path: string): Promise<void> {
   if (info.uid !== nobody) await chown(path, nobody, nobody);
   if (!info.isDirectory()) return;
   for (const name of await readdir(path)) {
-    // oxlint-disable-next-line no-await-in-loop
     await chownTree(join(path, name));
   }
 }

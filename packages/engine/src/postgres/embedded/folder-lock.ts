@@ -55,18 +55,13 @@ async function acquire(folder: string, draft: string, clock: Clock): Promise<num
   const until = clock.monotonic() + lockWaitMs;
   for (;;) {
     // Written anew each time: its age is what stale claims are compared with, by the file system's own clock.
-    // oxlint-disable-next-line no-await-in-loop
     await writeFile(draft, JSON.stringify(await ownIdentity()));
-    // oxlint-disable-next-line no-await-in-loop
     const claimed = await tryClaim(folder, draft);
     if (claimed !== undefined || clock.monotonic() > until) {
-      // oxlint-disable-next-line no-await-in-loop
       await rm(draft, { force: true });
       if (claimed !== undefined) return claimed;
-      // oxlint-disable-next-line no-await-in-loop
       throw await lockedError(folder);
     }
-    // oxlint-disable-next-line no-await-in-loop
     await clock.sleep(pollMs, "embedded.lock");
   }
 }

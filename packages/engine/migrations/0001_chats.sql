@@ -207,6 +207,9 @@ create index chat_tombstones_changed on parley.chat_tombstones (owner_id, change
 create table parley.stream_tickets (
   ticket_hash bytea primary key check (octet_length(ticket_hash) = 32),
   principal_id uuid not null references parley.principals on delete cascade,
+  -- the token whose right this is: a ticket ends with it, and so does the stream that it opened
+  token_id uuid not null references parley.api_tokens on delete cascade,
+  -- null: the list of chats
   chat_id uuid,
   expires_at timestamptz not null
 );

@@ -1,0 +1,210 @@
+import type {
+  Approvals,
+  Chat,
+  ChatQueueAnswer,
+  CreateChat,
+  CreateChatAnswer,
+  EditMessage,
+  EditMessageAnswer,
+  EditQueued,
+  ForkChat,
+  Interrupt,
+  InterruptAnswer,
+  ListChatsAnswer,
+  ListChatsQuery,
+  ListMessagesAnswer,
+  ListMessagesQuery,
+  Model,
+  ModelsAnswer,
+  PatchChat,
+  QueueAnswer,
+  SendMessage,
+  SendMessageAnswer,
+  StreamTicketAnswer,
+  ToolResults,
+  ToolResultsAnswer,
+} from "@parley/protocol";
+import { call, type Answer, type Call } from "./call.ts";
+import type { ClientContext } from "./options.ts";
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined;
+  /** Names this wish: sending it twice takes effect once. Made up where none is given. */
+  idempotencyKey?: string | undefined;
+}
+
+export interface InterruptOptions extends Interrupt {
+  /** Wait (at most 10 s) until what was said is committed. */
+  wait?: boolean;
+}
+
+/**
+ * The calls of the API, one method each. All of them may throw `ParleyApiError` and
+ * `ParleyNetworkError`, and are safe to send again after either.
+ */
+export type Rest = ReturnType<typeof createRest>;
+
+type Query = NonNullable<Call["query"]>;
+
+const api = "/api/v1";
+
+/** The path of a chat, for routes below it. */
+export function chatPath(chatId: string): string {
+  return `${api}/chats/${encodeURIComponent(chatId)}`;
+}
+
+export const watchPath = `${api}/chats/watch`;
+
+export function createRest(context: ClientContext) {
+  const read = async <T>(
+    path: string,
+    query: Query = {},
+    options: CallOptions = {},
+  ): Promise<T> => {
+    const answer = await call(context, { method: "GET", path, query, signal: options.signal });
+    return answer.body as T;
+  };
+
+  const send = (
+    method: Exclude<Call["method"], "GET">,
+    path: string,
+    body?: unknown,
+    options: CallOptions = {},
+    query: Query = {},
+  ): Promise<Answer> => {
+    const key = options.idempotencyKey ?? context.runtime.uuid();
+    return call(context, { method, path, query, body, key, signal: options.signal });
+  };
+
+  const change = async <T>(...request: Parameters<typeof send>): Promise<T> =>
+    (await send(...request)).body as T;
+
+  /** Where a message is made, its `client_id` is the key. */
+  const make = async <T>(
+    method: "POST" | "PATCH",
+    path: string,
+    body: { client_id?: string | undefined },
+    options: CallOptions = {},
+  ): Promise<T> => {
+    const client_id = body.client_id ?? options.idempotencyKey ?? context.runtime.uuid();
+    const full = { ...body, client_id };
+    return (await call(context, { method, path, body: full, signal: options.signal })).body as T;
+  };
+
+  const message = (chatId: string, id: number) => `${chatPath(chatId)}/messages/${id}`;
+  const queued = (chatId: string, id: number) => `${chatPath(chatId)}/queue/${id}`;
+
+  return {
+    createChat: (body: CreateChat, options?: CallOptions): Promise<CreateChatAnswer> =>
+      make("POST", `${api}/chats`, body, options),
+
+    listChats: (query: Partial<ListChatsQuery> = {}, options?: CallOptions) =>
+      read<ListChatsAnswer>(`${api}/chats`, query, options),
+
+    getChat: async (chatId: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await read(chatPath(chatId), {}, options)),
+
+    patchChat: async (chatId: string, body: PatchChat, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("PATCH", chatPath(chatId), body, options)),
+
+    deleteChat: async (chatId: string, options?: CallOptions): Promise<void> => {
+      await send("DELETE", chatPath(chatId), undefined, options);
+    },
+
+    forkChat: async (chatId: string, body: ForkChat = {}, options?: CallOptions): Promise<Chat> =>
+      chatOf(await make("POST", `${chatPath(chatId)}/fork`, body, options)),
+
+    /** Sets a title of one's own. */
+    title: async (chatId: string, title: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/title`, { title }, options)),
+
+    listMessages: (
+      chatId: string,
+      query: Partial<ListMessagesQuery> = {},
+      options?: CallOptions,
+    ): Promise<ListMessagesAnswer> => read(`${chatPath(chatId)}/messages`, query, options),
+
+    sendMessage: (
+      chatId: string,
+      body: SendMessage,
+      options?: CallOptions,
+    ): Promise<SendMessageAnswer> => make("POST", `${chatPath(chatId)}/messages`, body, options),
+
+    /** Replaces a user message and everything after it, and answers it anew. */
+    editMessage: (
+      chatId: string,
+      messageId: number,
+      body: EditMessage,
+      options?: CallOptions,
+    ): Promise<EditMessageAnswer> => make("PATCH", message(chatId, messageId), body, options),
+
+    editQueued: (
+      chatId: string,
+      queuedId: number,
+      body: EditQueued,
+      options?: CallOptions,
+    ): Promise<QueueAnswer> => change("PATCH", queued(chatId, queuedId), body, options),
+
+    /** Stops the running turn, keeps what it said, and answers this message next. */
+    promoteQueued: (
+      chatId: string,
+      queuedId: number,
+      options?: CallOptions,
+    ): Promise<ChatQueueAnswer> =>
+      change("POST", `${queued(chatId, queuedId)}/promote`, undefined, options),
+
+    deleteQueued: (
+      chatId: string,
+      queuedId: number,
+      options?: CallOptions,
+    ): Promise<ChatQueueAnswer> => change("DELETE", queued(chatId, queuedId), undefined, options),
+
+    /** Stops the running turn. `pending`: it is durable, and what was said is not committed yet. */
+    interrupt: async (
+      chatId: string,
+      { wait, ...body }: InterruptOptions = {},
+      options?: CallOptions,
+    ): Promise<InterruptAnswer & { pending: boolean }> => {
+      const path = `${chatPath(chatId)}/interrupt`;
+      const answer = await send("POST", path, body, options, wait === true ? { wait } : {});
+      return { ...(answer.body as InterruptAnswer), pending: answer.status === 202 };
+    },
+
+    retry: async (chatId: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/retry`, undefined, options)),
+
+    reconcile: async (chatId: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/reconcile`, undefined, options)),
+
+    submitToolResults: (
+      chatId: string,
+      results: ToolResults["results"],
+      options?: CallOptions,
+    ): Promise<ToolResultsAnswer> =>
+      change("POST", `${chatPath(chatId)}/tool-results`, { results }, options),
+
+    decideApprovals: async (
+      chatId: string,
+      decisions: Approvals["decisions"],
+      options?: CallOptions,
+    ): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/approvals`, { decisions }, options)),
+
+    /** Opens the chat's stream once, within 60 s, for who cannot send a header there. */
+    streamTicket: (chatId: string, options?: CallOptions): Promise<StreamTicketAnswer> =>
+      change("POST", `${chatPath(chatId)}/stream-tickets`, undefined, options),
+
+    models: async (options?: CallOptions): Promise<Model[]> =>
+      (await read<ModelsAnswer>(`${api}/models`, {}, options)).models,
+
+    /** Resolves when the process answers; says nothing of its database. */
+    health: async (options?: CallOptions): Promise<void> => {
+      await read("/healthz", {}, options);
+    },
+  };
+}
+
+/** The chat of an answer, whether it stands alone or under its name. */
+function chatOf(body: Chat | { chat: Chat }): Chat {
+  return "chat" in body ? body.chat : body;
+}

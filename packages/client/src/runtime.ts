@@ -1,0 +1,57 @@
+/**
+ * What the client takes from its surroundings. Tests wire a clock of their own; nothing else in this
+ * package reads the time, sets a timer or draws a random number.
+ */
+export interface Runtime {
+  /** Milliseconds that only grow. */
+  monotonicMs(): number;
+  /** Milliseconds since 1970: only for dates that a server sends. */
+  wallMs(): number;
+  /** At least 0, less than 1. */
+  random(): number;
+  uuid(): string;
+  /** Calls `fn` once after `ms`. The label names the timer in tests. */
+  timer(ms: number, label: string, fn: () => void): Timer;
+}
+
+export interface Timer {
+  cancel(): void;
+}
+
+export const systemRuntime: Runtime = {
+  monotonicMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  random: () => Math.random(),
+  uuid,
+  timer(ms, _label, fn) {
+    const handle = setTimeout(fn, ms);
+    return { cancel: () => clearTimeout(handle) };
+  },
+};
+
+/** `crypto.randomUUID` is missing in browsers on pages that came over plain HTTP; `getRandomValues` is not. */
+function uuid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  // Version 4, variant 8: the two digits that are not random.
+  return hex.replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12})$/, "$1-$2-4$3-8$4-$5");
+}
+
+/** Resolves after `ms`, or at once when the signal is aborted. */
+export async function sleep(
+  runtime: Runtime,
+  ms: number,
+  label: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (signal?.aborted) return;
+  await new Promise<void>((resolve) => {
+    const finish = () => {
+      timer.cancel();
+      signal?.removeEventListener("abort", finish);
+      resolve();
+    };
+    const timer = runtime.timer(ms, label, finish);
+    signal?.addEventListener("abort", finish);
+  });
+}

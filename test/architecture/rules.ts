@@ -16,7 +16,7 @@ const below = ["lib", "domain", "@parley/protocol"] as const;
  * meet in the database, the bus, the part buffer and the commits that the machine publishes.
  */
 export const layers: Readonly<Record<string, Layer>> = {
-  lib: { imports: [] },
+  lib: { imports: [], types: ["@parley/protocol"] },
   domain: { imports: ["lib", "@parley/protocol"] },
   postgres: { imports: ["lib"], packages: ["pg"] },
   store: { imports: [...below, "postgres"], types: ["bus", "parts", "models", "tools"] },
@@ -35,7 +35,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["fastify", "fastify-type-provider-zod", "@fastify/*", "ws", "zod"],
   },
   telemetry: { imports: ["lib"], packages: ["pino", "prom-client"] },
-  config: { imports: ["lib", "@parley/protocol"] },
+  config: { imports: ["lib", "@parley/protocol"], packages: ["zod"] },
   engine: {
     imports: [
       ...below,

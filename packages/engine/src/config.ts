@@ -1,0 +1,3 @@
+/** The door to the configuration: one table (config/settings.ts), and what is made from it. */
+export { ConfigError, configuredProviders, loadConfig } from "./config/load.ts";
+export type { Config, LoadedConfig, LoadOptions } from "./config/load.ts";

@@ -1,0 +1,79 @@
+import { settingKeys, settingOf } from "./load.ts";
+import type { Section, Setting } from "./setting.ts";
+
+/** docs/configuration.md, from the table. A test holds that the file is current. */
+export function configurationDocument(): string {
+  const sections = new Map<Section, Setting<unknown>[]>();
+  for (const row of settingKeys.map(settingOf)) {
+    sections.set(row.section, [...(sections.get(row.section) ?? []), row]);
+  }
+  const tables = [...sections].map(([section, rows]) => sectionText(section, rows));
+  return [introduction, ...tables, providersText].join("\n");
+}
+
+/** The default as people write it. */
+export function defaultText(row: Setting<unknown>): string {
+  if (row.defaultText !== undefined) return row.defaultText;
+  const text = row.parser.format(row.default);
+  return text === "" ? "none" : `\`${text}\``;
+}
+
+function sectionText(section: Section, rows: readonly Setting<unknown>[]): string {
+  const lines = rows.map((row) => {
+    const variables = [row.env, ...(row.aliases ?? [])].map((name) => `\`${name}\``);
+    const flag = row.flag === undefined ? "" : `<br>\`--${row.flag}\``;
+    const cells = [
+      `${variables.join(" or ")}${flag}`,
+      row.parser.accepts,
+      defaultText(row),
+      row.description,
+    ];
+    return `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  });
+  return `## ${section}
+
+| setting | value | default | meaning |
+| --- | --- | --- | --- |
+${lines.join("\n")}
+`;
+}
+
+const introduction = `# Configuration
+
+<!-- Made from packages/engine/src/config/settings.ts. After a change there: npx vitest run -u packages/engine/src/config -->
+
+A setting is an environment variable or, where one is named, a flag of \`parley serve\`, \`parley migrate\`,
+\`parley token\` and \`parley doctor\`. A flag beats its variable. An empty variable counts as not set.
+A variable that begins with \`PARLEY_\` and is not listed here, an unknown flag and a value that cannot be used are
+refused at the start with the nearest good one, and the process ends with exit code 2.
+Keys, tokens and the database's URL never appear in logs.
+
+\`PARLEY_URL\` is read by \`parley chat\` only. \`PARLEY_RECORDINGS\` and everything under \`PARLEY_TEST_\` are read by
+the tests only.
+`;
+
+const providersText = `## Providers of one's own
+
+\`PARLEY_PROVIDERS\` holds a JSON array, or the path of a file with one. Each entry is an endpoint that speaks OpenAI's
+Chat Completions; its models are called \`name/model\`.
+
+\`\`\`json
+[
+  { "name": "ollama", "base_url": "http://127.0.0.1:11434/v1", "models": ["llama3.3"] },
+  {
+    "name": "openrouter",
+    "base_url": "https://openrouter.ai/api/v1",
+    "api_key_env": "OPENROUTER_API_KEY",
+    "headers": { "X-Title": "Parley" }
+  }
+]
+\`\`\`
+
+| field | meaning |
+| --- | --- |
+| \`name\` | what stands before the slash in a model's name; not \`openai\`, \`openai-chat\`, \`anthropic\`, \`google\`, \`demo\` |
+| \`base_url\` | up to and without \`/chat/completions\` |
+| \`api_key\` or \`api_key_env\` | the key, or the variable that holds it; neither where none is needed |
+| \`headers\` | sent with every call |
+| \`models\` | shown in the list of models; others work too |
+`;

@@ -21,7 +21,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   postgres: { imports: ["lib"], packages: ["pg"] },
   store: { imports: [...below, "postgres"], types: ["bus", "parts", "models", "tools"] },
   machine: { imports: [...below, "postgres", "store"] },
-  bus: { imports: below },
+  bus: { imports: below, packages: ["zod"] },
   parts: { imports: below },
   models: { imports: below, packages: ["@ai-sdk/*", "zod"] },
   tools: { imports: below, types: ["models"], packages: ["zod"] },
@@ -206,7 +206,8 @@ export const bans: readonly Ban[] = [
   },
   {
     what: "a socket module",
-    pattern: /["'](?:node:)?(?:net|tls|http|https|http2|dgram|dns)(?:\/promises)?["']/,
+    pattern:
+      /\b(?:from|import)\s*\(?\s*["'](?:node:)?(?:net|tls|http|https|http2|dgram|dns)(?:\/promises)?["']/,
     except: socketOwners,
     instead: "the port of the layer that owns sockets",
   },

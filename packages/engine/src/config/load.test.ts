@@ -4,7 +4,7 @@ import { ConfigError, configuredProviders, loadConfig, settingKeys, settingOf } 
 import type { LoadOptions } from "./load.ts";
 
 function load(env: LoadOptions["env"], rest: Partial<LoadOptions> = {}) {
-  return loadConfig({ env, platform: "linux", homeDir: "/home/a", ...rest });
+  return loadConfig({ env, platform: "linux", homeDir: "/u/a", ...rest });
 }
 
 function problemsOf(env: LoadOptions["env"], rest: Partial<LoadOptions> = {}): readonly string[] {
@@ -23,7 +23,7 @@ describe("loadConfig", () => {
     expect(config).toMatchObject({
       host: "127.0.0.1",
       port: 7420,
-      dataDir: "/home/a/.local/share/parley",
+      dataDir: "/u/a/.local/share/parley",
       databaseUrl: null,
       token: null,
       model: null,
@@ -50,8 +50,8 @@ describe("loadConfig", () => {
 
   it.each([
     ["linux", { XDG_DATA_HOME: "/x" }, "/x/parley"],
-    ["linux", { XDG_DATA_HOME: "x" }, "/home/a/.local/share/parley"],
-    ["darwin", {}, "/home/a/Library/Application Support/parley"],
+    ["linux", { XDG_DATA_HOME: "x" }, "/u/a/.local/share/parley"],
+    ["darwin", {}, "/u/a/Library/Application Support/parley"],
   ] as const)("keeps its data on %s with %o in %s", (platform, env, expected) => {
     expect(load(env, { platform }).config.dataDir).toBe(expected);
   });

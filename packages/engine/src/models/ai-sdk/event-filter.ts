@@ -118,7 +118,7 @@ export class EventFilter {
       case "ping":
         return { keep: true, keepAlive: true };
       case "content_block_start": {
-        const start = parsed(data) as { index?: number; content_block?: { type?: string } } | null;
+        const start = parsed(data);
         const isKnown = anthropicBlocks.has(start?.content_block?.type ?? "");
         if (!isKnown && start?.index !== undefined) this.#droppedBlocks.add(start.index);
         return { keep: isKnown };
@@ -143,7 +143,7 @@ export class EventFilter {
   }
 
   #isDropped(data: string): boolean {
-    const { index } = (parsed(data) ?? {}) as { index?: number };
+    const { index } = parsed(data) ?? {};
     return index !== undefined && this.#droppedBlocks.has(index);
   }
 }
@@ -202,11 +202,18 @@ function dataOf(block: string): string | null {
 function typeOf(data: string): string {
   const quick = /^\{\s*"type"\s*:\s*"([^"\\]*)"/.exec(data)?.[1];
   if (quick !== undefined) return quick;
-  const { type } = (parsed(data) ?? {}) as { type?: unknown };
+  const { type } = parsed(data) ?? {};
   return typeof type === "string" ? type : "";
 }
 
-function parsed(text: string): object | null {
+/** The fields that are looked at, of whatever JSON object this is. */
+interface Event {
+  type?: unknown;
+  index?: number;
+  content_block?: { type?: string };
+}
+
+function parsed(text: string): Event | null {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === "object" ? value : null;

@@ -101,7 +101,7 @@ export class ModelHttp {
         signal === undefined
           ? () => {}
           : onAbort(signal, (reason) => {
-              reject(reason as Error);
+              reject(reason);
               request.destroy();
             });
       request.on("close", off);
@@ -272,11 +272,11 @@ async function readText(body: Readable): Promise<string> {
   return text.slice(0, bodyBytesMax);
 }
 
-function headersOf(given: HeadersInit | undefined): Record<string, string> {
+function headersOf(given: RequestInit["headers"]): Record<string, string> {
   return Object.fromEntries(new Headers(given).entries());
 }
 
-function bodyOf(given: BodyInit | null | undefined): string | Uint8Array {
+function bodyOf(given: RequestInit["body"]): string | Uint8Array {
   if (given === undefined || given === null) return "";
   if (typeof given === "string" || given instanceof Uint8Array) return given;
   throw new TypeError("a model call's body is text or bytes");

@@ -1,0 +1,164 @@
+import type {
+  LanguageModelV4CallOptions,
+  LanguageModelV4FinishReason,
+  LanguageModelV4StreamPart,
+  LanguageModelV4StreamResult,
+  LanguageModelV4Usage,
+} from "@ai-sdk/provider";
+import type { FinishReason, LivePart, Part, Usage } from "@parley/protocol";
+import { linked, onAbort, orAborted } from "../../lib/abort.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Random } from "../../lib/random.ts";
+import { classify } from "../classify.ts";
+import { ModelError, type ModelReply, type ModelRequest } from "../model-port.ts";
+import { ReplyBuilder } from "../reply-builder.ts";
+import { SilenceGuard, type SilenceLimits } from "../silence.ts";
+import { EventFilter, type Wire } from "./event-filter.ts";
+import { failureOf, isUnknownChunk, StreamCut } from "./failure.ts";
+
+/** One way to call one model, as a provider package offers it. */
+export interface Adapter {
+  provider: string;
+  wire: Wire;
+  /** Keys and header values that must not reach a user. */
+  secrets: readonly string[];
+  silence: SilenceLimits;
+  options: LanguageModelV4CallOptions;
+  doStream: (
+    filter: EventFilter,
+    options: LanguageModelV4CallOptions,
+  ) => PromiseLike<LanguageModelV4StreamResult>;
+}
+
+/** One streamed call through a provider package. @throws ModelError */
+export async function callModel(
+  adapter: Adapter,
+  request: Pick<ModelRequest, "model" | "used_call_ids" | "signal">,
+  onPart: (live: LivePart) => void,
+  { clock, random }: { clock: Clock; random: Pick<Random, "uuid"> },
+): Promise<ModelReply> {
+  using abort = linked(request.signal);
+  let silentMs: number | null = null;
+  using guard = new SilenceGuard(clock, adapter.silence, (ms) => {
+    silentMs = ms;
+    abort.abort(new Error("silence"));
+  });
+  const filter = new EventFilter(adapter.wire, () => guard.heard());
+  const builder = new ReplyBuilder(request.used_call_ids, random, onPart);
+  try {
+    const options = { ...adapter.options, abortSignal: abort.signal };
+    if (abort.signal.aborted) throw new Error("aborted before the call");
+    const opened = Promise.resolve(adapter.doStream(filter, options));
+    const { stream } = await orAborted(opened, abort.signal);
+    const finish = await readStream(stream, abort.signal, builder);
+    const parts = builder.end();
+    return {
+      parts,
+      finish_reason: finishReasonOf(finish.finishReason, parts),
+      usage: usageOf(finish.usage),
+      model: request.model,
+      skipped_events: filter.skipped + builder.skipped,
+    };
+  } catch (error) {
+    // Whatever went wrong, the connection must not linger.
+    abort.abort(error);
+    if (request.signal.aborted) throw cancelled(adapter.provider);
+    if (silentMs !== null) throw silent(adapter.provider, silentMs);
+    if (error instanceof ModelError) throw error;
+    const { provider, secrets } = adapter;
+    throw classify(failureOf(error), { provider, secrets, now: clock.now() });
+  }
+}
+
+type Finish = Extract<LanguageModelV4StreamPart, { type: "finish" }>;
+
+async function readStream(
+  stream: ReadableStream<LanguageModelV4StreamPart>,
+  signal: AbortSignal,
+  builder: ReplyBuilder,
+): Promise<Finish> {
+  const reader = stream.getReader();
+  // A cancelled reader answers at once, so that the loop needs no race per part.
+  const off = onAbort(signal, (reason) => void reader.cancel(reason).catch(() => {}));
+  let finish: Finish | null = null;
+  let hasSkipped = false;
+  try {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop
+      const { done, value } = await reader.read();
+      if (signal.aborted) throw signal.reason;
+      if (done) break;
+      if (value.type === "finish") finish = value;
+      if (value.type === "error") {
+        if (!isUnknownChunk(value.error)) throw value.error;
+        hasSkipped = true;
+        builder.skipped += 1;
+      }
+      builder.add(value);
+    }
+  } finally {
+    off();
+  }
+  if (finish === null || finish.finishReason.unified === "interrupted") throw new StreamCut();
+  const { unified, raw } = finish.finishReason;
+  // Adapters say "error" for the rest of a stream once they did not understand one chunk of it.
+  if (unified === "error" && !(hasSkipped && raw === undefined)) throw brokenOff(raw);
+  return finish;
+}
+
+/** The model itself broke off, with a reason that is no error message: a malformed call, say. */
+function brokenOff(raw: string | undefined): Error {
+  return Object.assign(new Error(`The model broke off its reply (${raw ?? "no reason given"}).`), {
+    code: raw === undefined || raw === "" ? "provider_error" : raw,
+  });
+}
+
+function finishReasonOf(
+  { unified, raw }: LanguageModelV4FinishReason,
+  parts: Part[],
+): FinishReason {
+  if (raw === "pause_turn" || raw === "compaction") return "pause";
+  switch (unified) {
+    case "length":
+      return "length";
+    case "content-filter":
+      return "content_filter";
+    default: {
+      // What the reply holds is surer than what its end says: servers say "stop" after calls, and the other way.
+      const hasCall = parts.some(
+        (part) => part.type === "tool-call" && part.provider_executed !== true,
+      );
+      if (hasCall) return "tool_calls";
+      return unified === "other" && raw !== undefined ? "other" : "stop";
+    }
+  }
+}
+
+function usageOf({ inputTokens, outputTokens }: LanguageModelV4Usage): Usage | null {
+  const input = tokens(inputTokens.total);
+  const output = tokens(outputTokens.total);
+  const reasoning = tokens(outputTokens.reasoning);
+  const cached = tokens(inputTokens.cacheRead);
+  if (input === null && output === null) return null;
+  return {
+    ...(input === null ? {} : { input_tokens: input }),
+    ...(output === null ? {} : { output_tokens: output }),
+    ...(reasoning === null ? {} : { reasoning_tokens: reasoning }),
+    ...(cached === null ? {} : { cached_input_tokens: cached }),
+    total_tokens: (input ?? 0) + (output ?? 0),
+  };
+}
+
+function tokens(count: number | undefined): number | null {
+  return count === undefined || !Number.isFinite(count) ? null : Math.max(0, Math.round(count));
+}
+
+export function cancelled(provider: string): ModelError {
+  const message = "The model call was cancelled.";
+  return new ModelError({ kind: "cancelled", message, retryable: false, provider });
+}
+
+function silent(provider: string, silentMs: number): ModelError {
+  const message = `The provider sent nothing for ${Math.round(silentMs / 1_000)} s.`;
+  return new ModelError({ kind: "stream_silence", message, retryable: true, provider });
+}

@@ -1,0 +1,229 @@
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createGoogle } from "@ai-sdk/google";
+import { createOpenAI } from "@ai-sdk/openai";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import {
+  TypeValidationError,
+  UnsupportedFunctionalityError,
+  type LanguageModelV4,
+  type LanguageModelV4CallOptions,
+  type LanguageModelV4StreamResult,
+} from "@ai-sdk/provider";
+import type { Clock } from "../../lib/clock.ts";
+import type { ModelRequest } from "../model-port.ts";
+import { assemblePrompt, type Flavour } from "../prompt.ts";
+import type { SilenceLimits } from "../silence.ts";
+import type { Adapter } from "./call.ts";
+import type { Wire } from "./event-filter.ts";
+import { ModelHttp } from "./http-fetch.ts";
+
+export interface ProviderConfig {
+  apiKey: string;
+  baseURL?: string;
+  headers?: Record<string, string>;
+}
+
+export interface CompatibleConfig {
+  /** What stands before the slash in its models' names. */
+  name: string;
+  baseURL: string;
+  apiKey?: string;
+  headers?: Record<string, string>;
+  /** Offered in lists; others work too. */
+  models?: readonly (string | { name: string; context_window_tokens?: number })[];
+}
+
+type Fetch = typeof globalThis.fetch;
+type Effort = NonNullable<LanguageModelV4CallOptions["reasoning"]>;
+
+/** One configured provider: makes the adapter for a call. */
+export interface Provider {
+  name: string;
+  adapter: (request: ModelRequest, silence: SilenceLimits) => Adapter;
+}
+
+interface ProviderShape {
+  name: string;
+  flavour: Flavour;
+  secrets: readonly string[];
+  model: (name: string, fetch: Fetch) => LanguageModelV4;
+  options?: (name: string) => Partial<LanguageModelV4CallOptions>;
+}
+
+/** The package knows no limit for models that are not Claude and would take 4,096. */
+const foreignAnthropicTokensMax = 8_192;
+
+const efforts: ReadonlySet<string> = new Set<Effort>([
+  "none",
+  "minimal",
+  "low",
+  "medium",
+  "high",
+  "xhigh",
+  "max",
+]);
+
+export function openaiProvider(config: ProviderConfig, clock: Clock): Provider {
+  return provider(clock, {
+    name: "openai",
+    flavour: "openai-responses",
+    secrets: secretsOf(config),
+    model: (name, fetch) => createOpenAI(openaiSettings(config, fetch)).responses(name),
+    // History is self-contained: nothing is kept at the provider, so encrypted reasoning comes back to us.
+    options: () => ({ providerOptions: { openai: { store: false } } }),
+  });
+}
+
+export function openaiChatProvider(config: ProviderConfig, clock: Clock): Provider {
+  return provider(clock, {
+    name: "openai-chat",
+    flavour: "openai-chat",
+    secrets: secretsOf(config),
+    model: (name, fetch) => createOpenAI(openaiSettings(config, fetch)).chat(name),
+  });
+}
+
+export function anthropicProvider(config: ProviderConfig, clock: Clock): Provider {
+  const baseURL = versioned(config.baseURL ?? "https://api.anthropic.com", "v1", true);
+  return provider(clock, {
+    name: "anthropic",
+    flavour: "anthropic",
+    secrets: secretsOf(config),
+    model: (name, fetch) => createAnthropic({ ...config, baseURL, fetch }).languageModel(name),
+    options: (name) =>
+      name.includes("claude-") ? {} : { maxOutputTokens: foreignAnthropicTokensMax },
+  });
+}
+
+export function googleProvider(config: ProviderConfig, clock: Clock): Provider {
+  const base = config.baseURL ?? "https://generativelanguage.googleapis.com/v1beta";
+  return provider(clock, {
+    name: "google",
+    flavour: "google",
+    secrets: secretsOf(config),
+    model: (name, fetch) =>
+      createGoogle({ ...config, baseURL: versioned(base, "v1beta"), fetch }).languageModel(name),
+    options: (name) =>
+      // Older ones refuse the setting.
+      /^gemini-(1|2\.0)|^gemma/.test(name)
+        ? {}
+        : { providerOptions: { google: { thinkingConfig: { includeThoughts: true } } } },
+  });
+}
+
+export function compatibleProvider(config: CompatibleConfig, clock: Clock): Provider {
+  const { name, baseURL, apiKey, headers } = config;
+  return provider(clock, {
+    name,
+    flavour: "openai-compatible",
+    secrets: secretsOf(config),
+    model: (model, fetch) =>
+      createOpenAICompatible({
+        name,
+        baseURL: versioned(baseURL, "v1"),
+        includeUsage: true,
+        fetch,
+        ...(apiKey === undefined ? {} : { apiKey }),
+        ...(headers === undefined ? {} : { headers }),
+      }).chatModel(model),
+  });
+}
+
+function openaiSettings(config: ProviderConfig, fetch: Fetch) {
+  const baseURL = versioned(config.baseURL ?? "https://api.openai.com", "v1");
+  return { ...config, baseURL, fetch };
+}
+
+function provider(clock: Clock, shape: ProviderShape): Provider {
+  const http = new ModelHttp(clock);
+  const { name, flavour } = shape;
+  return {
+    name,
+    adapter(request, silence) {
+      const model = request.model.slice(name.length + 1);
+      const optionsFor = (plain: boolean) => callOptions(request, shape, model, plain);
+      return {
+        provider: name,
+        wire: wireOf(flavour),
+        secrets: shape.secrets,
+        silence,
+        options: optionsFor(false),
+        async doStream(filter, options): Promise<LanguageModelV4StreamResult> {
+          let isSent = false;
+          const through = http.fetchThrough(filter);
+          const fetch: Fetch = (...args) => {
+            isSent = true;
+            return through(...args);
+          };
+          const called = shape.model(model, fetch);
+          try {
+            return await called.doStream(options);
+          } catch (error) {
+            if (isSent || !isRefusedPrompt(error)) throw error;
+            // The package refuses what it once gave us itself. The chat must go on without it.
+            return await called.doStream({ ...options, prompt: optionsFor(true).prompt });
+          }
+        },
+      };
+    },
+  };
+}
+
+function isRefusedPrompt(error: unknown): boolean {
+  return TypeValidationError.isInstance(error) || UnsupportedFunctionalityError.isInstance(error);
+}
+
+function callOptions(
+  request: ModelRequest,
+  { name, flavour, options }: ProviderShape,
+  model: string,
+  plain: boolean,
+): LanguageModelV4CallOptions {
+  const { system_prompt, messages, tools, reasoning_effort } = request;
+  return {
+    prompt: assemblePrompt(system_prompt, messages, { provider: name, flavour, plain }),
+    ...(tools.length === 0 ? {} : { tools: tools.map(toolOption), toolChoice: { type: "auto" } }),
+    // What a provider does not know of efforts, its package maps to the nearest.
+    ...(isEffort(reasoning_effort) ? { reasoning: reasoning_effort } : {}),
+    ...options?.(model),
+  };
+}
+
+function toolOption({ name, description, input_schema }: ModelRequest["tools"][number]) {
+  return {
+    type: "function" as const,
+    name,
+    ...(description === undefined ? {} : { description }),
+    // Providers insist on an object schema, also for tools without arguments.
+    inputSchema: { type: "object" as const, properties: {}, ...input_schema },
+  };
+}
+
+function isEffort(effort: string | null): effort is Effort {
+  return effort !== null && efforts.has(effort);
+}
+
+function wireOf(flavour: Flavour): Wire {
+  return flavour === "openai-compatible" ? "openai-chat" : flavour;
+}
+
+function secretsOf({
+  apiKey,
+  headers,
+}: {
+  apiKey?: string;
+  headers?: Record<string, string>;
+}): string[] {
+  return [apiKey ?? "", ...Object.values(headers ?? {})].filter((secret) => secret !== "");
+}
+
+/**
+ * Base URLs are written with and without their version. A bare host is completed; where the provider's own tools leave
+ * the version out even after a path (Anthropic), so may ours.
+ */
+function versioned(baseURL: string, version: string, alsoAfterPath = false): string {
+  const base = baseURL.replace(/\/+$/, "");
+  const hasVersion = /\/v\d+\w*$/.test(base);
+  const isBare = new URL(base).pathname === "/";
+  return isBare || (alsoAfterPath && !hasVersion) ? `${base}/${version}` : base;
+}

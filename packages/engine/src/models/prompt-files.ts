@@ -1,0 +1,64 @@
+import type { LanguageModelV4FilePart, LanguageModelV4TextPart } from "@ai-sdk/provider";
+import type { FilePart } from "@parley/protocol";
+import type { Flavour } from "./prompt.ts";
+
+type Placed = LanguageModelV4FilePart | LanguageModelV4TextPart;
+
+const images = /^image\/(png|jpe?g|gif|webp)$/;
+const texts = /^(text\/|application\/(json|xml|yaml|x-yaml|javascript|typescript|sql|toml|x-sh)\b)/;
+
+/**
+ * A user's file in a form that the provider takes: as it is, as text, or as a note that it is there. Never an error,
+ * since a file that one model cannot read must not end the chat.
+ */
+export function placeFile(file: FilePart, flavour: Flavour): Placed {
+  const mediaType = file.media_type.toLowerCase();
+  if (texts.test(mediaType) && file.data !== undefined) return asText(file, file.data);
+  if (!takes(flavour, mediaType, file.data !== undefined)) return note(file);
+  const data = dataOf(file);
+  if (data === null) return note(file);
+  return {
+    type: "file",
+    mediaType,
+    data,
+    ...(file.filename === undefined ? {} : { filename: file.filename }),
+  };
+}
+
+function takes(flavour: Flavour, mediaType: string, isInline: boolean): boolean {
+  switch (flavour) {
+    case "openai-responses":
+    case "anthropic":
+      return images.test(mediaType) || mediaType === "application/pdf";
+    case "openai-chat":
+      if (images.test(mediaType)) return true;
+      return isInline && /^(application\/pdf|audio\/(wav|mp3|mpeg))$/.test(mediaType);
+    case "openai-compatible":
+      return images.test(mediaType);
+    case "google":
+      return /^(image|audio|video)\/[\w.+-]+$/.test(mediaType) || mediaType === "application/pdf";
+  }
+}
+
+function dataOf({ data, url }: FilePart): LanguageModelV4FilePart["data"] | null {
+  if (data !== undefined) return { type: "data", data };
+  const inline = /^data:[^,]*;base64,(.*)$/s.exec(url ?? "")?.[1];
+  if (inline !== undefined) return { type: "data", data: inline };
+  // Only the provider fetches it, never this server.
+  if (url === undefined || !URL.canParse(url) || !/^https?:/.test(url)) return null;
+  return { type: "url", url: new URL(url) };
+}
+
+function asText(file: FilePart, data: string): LanguageModelV4TextPart {
+  const text = Buffer.from(data, "base64").toString("utf8");
+  return { type: "text", text: `${label(file)}:\n\n${text}` };
+}
+
+export function note(file: FilePart): LanguageModelV4TextPart {
+  const where = file.url === undefined || file.url.startsWith("data:") ? "" : ` at ${file.url}`;
+  return { type: "text", text: `[${label(file)}${where}, which cannot be shown here]` };
+}
+
+function label({ filename, media_type }: FilePart): string {
+  return `Attached file${filename === undefined ? "" : ` "${filename}"`} (${media_type})`;
+}

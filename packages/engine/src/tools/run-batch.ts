@@ -1,0 +1,133 @@
+import type { Json, ToolCallPart, ToolResultPart } from "@parley/protocol";
+import { linked, onAbort } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import { storableJson, storableText } from "../lib/storable.ts";
+import { cutOutput, cutText } from "./cut-output.ts";
+import type { Tool } from "./tool.ts";
+
+export interface BatchCall {
+  call: ToolCallPart;
+  /** Stable over all runs of this call. */
+  idempotencyKey: string;
+}
+
+/** How a call ended. `refused`: it never ran. `stopped`: the batch was, and what the call did is not known here. */
+export type Ended = "finished" | "failed" | "timed_out" | "refused" | "stopped";
+
+export interface CallOutcome {
+  result: ToolResultPart;
+  ended: Ended;
+}
+
+export interface BatchOptions {
+  tools: { get: (name: string) => Tool | undefined };
+  clock: Pick<Clock, "timer">;
+  /** Stops the batch: calls still running end as `stopped`, promptly, whether they listen or not. */
+  signal: AbortSignal;
+  /** Caps every tool's own limit: a third of the model's context window, say. */
+  outputBytesMax?: number;
+  /** As each call ends, in any order. The batch waits for it, and fails when it does. */
+  onEnd?: (outcome: CallOutcome, call: ToolCallPart) => Promise<void> | void;
+  onProgress?: (call: ToolCallPart, progress: Json) => void;
+}
+
+/** Enough of an error's message for a model to mend its call. */
+const errorCharsMax = 4_000;
+
+/**
+ * Runs a step's calls at once. A call's failure is its result; the outcomes are in call order.
+ *
+ * @throws what `onEnd` throws, once every call has ended.
+ */
+export async function runBatch(
+  calls: readonly BatchCall[],
+  options: BatchOptions,
+): Promise<CallOutcome[]> {
+  const ends = await Promise.allSettled(
+    calls.map(async (each) => {
+      const outcome = await runCall(each, options);
+      await options.onEnd?.(outcome, each.call);
+      return outcome;
+    }),
+  );
+  return ends.map((end) => {
+    if (end.status === "rejected") throw end.reason;
+    return end.value;
+  });
+}
+
+async function runCall(batchCall: BatchCall, options: BatchOptions): Promise<CallOutcome> {
+  const { call } = batchCall;
+  const tool = options.tools.get(call.tool_name);
+  if (tool === undefined) return failed(call, "refused", `There is no tool "${call.tool_name}".`);
+  if (call.input_text !== undefined) {
+    const shown = call.input_text.slice(0, 200);
+    const problem = `The arguments are no valid JSON: ${shown}`;
+    return failed(call, "refused", `${problem} Call the tool again with a JSON object.`);
+  }
+  const validated = tool.validate(call.input);
+  if (!validated.ok) {
+    return failed(
+      call,
+      "refused",
+      `The arguments do not fit the tool's schema: ${validated.problem}`,
+    );
+  }
+  return await execute(tool, validated.input, batchCall, options);
+}
+
+async function execute(
+  tool: Tool,
+  input: Json,
+  { call, idempotencyKey }: BatchCall,
+  { clock, signal, onProgress, outputBytesMax = Number.POSITIVE_INFINITY }: BatchOptions,
+): Promise<CallOutcome> {
+  using abort = linked(signal);
+  const bytesMax = Math.min(tool.outputBytesMax, outputBytesMax);
+  let isOver = false;
+  const progress = (value: Json): void => {
+    if (!isOver) onProgress?.(call, storableJson(value));
+  };
+  const { promise: cutShort, resolve: cut } = Promise.withResolvers<CallOutcome>();
+  const timer = clock.timer(tool.timeoutMs, "tool timeout", () => {
+    const limit = `${Math.round(tool.timeoutMs / 1_000)} s`;
+    cut(failed(call, "timed_out", `The tool was stopped: it took longer than ${limit}.`));
+    abort.abort(new Error("timeout"));
+  });
+  const off = onAbort(signal, () => cut(failed(call, "stopped", "The call was stopped.")));
+  const run = async (): Promise<CallOutcome> => {
+    if (signal.aborted) return failed(call, "stopped", "The call was stopped before it ran.");
+    try {
+      const output = await tool.execute(input, { signal: abort.signal, idempotencyKey, progress });
+      return finished(call, cutOutput(storableJson(output), bytesMax));
+    } catch (error) {
+      return failed(call, "failed", cutText(messageOf(error), bytesMax));
+    }
+  };
+  try {
+    // A tool that does not listen to its signal is left behind; its late end goes nowhere.
+    return await Promise.race([run(), cutShort]);
+  } finally {
+    isOver = true;
+    timer.cancel();
+    off();
+  }
+}
+
+function finished(call: ToolCallPart, output: Json): CallOutcome {
+  return { ended: "finished", result: resultPart(call, output, false) };
+}
+
+function failed(call: ToolCallPart, ended: Ended, message: string): CallOutcome {
+  return { ended, result: resultPart(call, storableText(message), true) };
+}
+
+function resultPart(call: ToolCallPart, output: Json, is_error: boolean): ToolResultPart {
+  const { tool_call_id, tool_name } = call;
+  return { type: "tool-result", tool_call_id, tool_name, output, is_error };
+}
+
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return (message === "" ? "The tool failed without saying why." : message).slice(0, errorCharsMax);
+}

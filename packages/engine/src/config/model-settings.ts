@@ -1,0 +1,68 @@
+import type { Config } from "./load.ts";
+
+interface Endpoint {
+  apiKey: string;
+  baseURL?: string;
+}
+
+interface NamedEndpoint {
+  name: string;
+  baseURL: string;
+  apiKey?: string;
+  headers: Record<string, string>;
+  models: readonly string[];
+}
+
+/** What the model registry is built from (`ModelsConfig` of models/registry.ts has this shape). */
+export interface ModelSettings {
+  openai?: Endpoint;
+  anthropic?: Endpoint;
+  google?: Endpoint;
+  compatible: readonly NamedEndpoint[];
+  defaultModel?: string;
+  demo: boolean;
+  silence: { firstEventMs: number; betweenEventsMs: number };
+}
+
+/** A base URL alone is enough: a local server that speaks the protocol may want no key, but is sent one. */
+const noKey = "none";
+
+export function modelSettings(config: Config): ModelSettings {
+  const openai = endpoint(config.openaiApiKey, config.openaiBaseUrl);
+  const anthropic = endpoint(config.anthropicApiKey, config.anthropicBaseUrl);
+  const google = endpoint(config.googleApiKey, config.googleBaseUrl);
+  return {
+    ...(openai && { openai }),
+    ...(anthropic && { anthropic }),
+    ...(google && { google }),
+    compatible: config.providers.map(({ name, baseUrl, apiKey, headers, models }) => ({
+      name,
+      baseURL: baseUrl,
+      ...(apiKey !== null && { apiKey }),
+      headers: { ...headers },
+      models,
+    })),
+    ...(config.model !== null && { defaultModel: config.model }),
+    demo: config.demo,
+    silence: { firstEventMs: config.modelFirstEventMs, betweenEventsMs: config.modelSilenceMs },
+  };
+}
+
+function endpoint(apiKey: string | null, baseURL: string | null): Endpoint | undefined {
+  if (apiKey === null && baseURL === null) return undefined;
+  return { apiKey: apiKey ?? noKey, ...(baseURL !== null && { baseURL }) };
+}
+
+/** Everything that must never be printed, wherever it may turn up. */
+export function secretsOf(config: Config): string[] {
+  const password = config.databaseUrl === null ? null : new URL(config.databaseUrl).password;
+  return [
+    config.token,
+    config.databaseUrl,
+    password === null ? null : decodeURIComponent(password),
+    config.openaiApiKey,
+    config.anthropicApiKey,
+    config.googleApiKey,
+    ...config.providers.flatMap(({ apiKey, headers }) => [apiKey, ...Object.values(headers)]),
+  ].filter((secret) => secret !== null);
+}

@@ -1,0 +1,74 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+
+interface ObservedChat {
+  readonly id: string;
+  readonly model: string;
+}
+
+/** The worker's observer (worker/observer.ts has this shape), as metrics. */
+export interface WorkerMetrics {
+  acquired(chat: ObservedChat, how: string): void;
+  released(chatId: string): void;
+  stepStarted(chat: ObservedChat, kind: string): void;
+  stepEnded(chat: ObservedChat, kind: string, durationMs: number): void;
+  retry(chat: ObservedChat, kind: string, delayMs: number): void;
+  turnEnded(chat: ObservedChat, outcome: string, error: string | null): void;
+  taskFailed(chatId: string, task: string, error: unknown): void;
+  audited(chatId: string, finding: string): void;
+}
+
+/** Seconds. A step is anything from a tool's millisecond to a reasoning model's quarter of an hour. */
+const stepBuckets = [0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900];
+
+/** Users may name any model of a provider: a label of them all could grow without end. */
+const providerOf = (chat: ObservedChat): string => chat.model.split("/", 1)[0] ?? "";
+
+export function workerMetrics(registry: Registry): WorkerMetrics {
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
+    new Counter({ name: `parley_${name}`, help, labelNames, registers });
+
+  const acquired = counter("chats_acquired_total", "Chats taken, by how they were found.", ["how"]);
+  const released = counter("chats_released_total", "Chats given back.", []);
+  const turns = counter("turns_total", "Turns that ended here, and how.", [
+    "provider",
+    "outcome",
+    "error",
+  ]);
+  const retries = counter("model_retries_total", "Failed model calls that are tried again.", [
+    "provider",
+    "kind",
+  ]);
+  const failures = counter("task_failures_total", "Tasks that failed for our own reasons.", [
+    "task",
+  ]);
+  const audits = counter("audit_findings_total", "What the audit had to mend.", ["finding"]);
+  const running = new Gauge({
+    name: "parley_steps_running",
+    help: "Model calls and tool batches in flight.",
+    labelNames: ["kind"],
+    registers,
+  });
+  const steps = new Histogram({
+    name: "parley_step_seconds",
+    help: "Time of a model call or a batch of tools, retries apart.",
+    labelNames: ["provider", "kind"],
+    buckets: stepBuckets,
+    registers,
+  });
+
+  return {
+    acquired: (_chat, how) => acquired.inc({ how }),
+    released: () => released.inc(),
+    stepStarted: (_chat, kind) => running.inc({ kind }),
+    stepEnded(chat, kind, durationMs) {
+      running.dec({ kind });
+      steps.observe({ provider: providerOf(chat), kind }, durationMs / 1000);
+    },
+    retry: (chat, kind) => retries.inc({ provider: providerOf(chat), kind }),
+    turnEnded: (chat, outcome, error) =>
+      turns.inc({ provider: providerOf(chat), outcome, error: error ?? "" }),
+    taskFailed: (_chatId, task) => failures.inc({ task }),
+    audited: (_chatId, finding) => audits.inc({ finding }),
+  };
+}

@@ -7,8 +7,8 @@ describe("systemClock", () => {
     const controller = new AbortController();
     const asleep = systemClock.sleep(3_600_000, "long", controller.signal);
     controller.abort();
-    await asleep;
-    await systemClock.sleep(3_600_000, "long", controller.signal);
+    await expect(asleep).resolves.toBeUndefined();
+    await expect(systemClock.sleep(3_600_000, "long", controller.signal)).resolves.toBeUndefined();
   });
 
   test("a timer fires after its time and not before", async () => {
@@ -77,8 +77,8 @@ describe("ManualClock", () => {
     const waiting = clock.waitForTimer("lease");
     clock.timer(1, "other", () => {});
     clock.timer(5, "lease", () => {});
-    await waiting;
-    await clock.waitForTimer("lease");
+    await expect(waiting).resolves.toBeUndefined();
+    await expect(clock.waitForTimer("lease")).resolves.toBeUndefined();
   });
 
   test("wall time moves with it", async () => {

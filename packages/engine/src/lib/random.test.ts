@@ -40,7 +40,7 @@ describe("seededRandom", () => {
     ["seeded", seededRandom(1)],
     ["system", systemRandom(new ManualClock())],
   ])("%s floats are in [0, 1) and spread out", (_name, random) => {
-    const buckets = new Array<number>(10).fill(0);
+    const buckets = Array.from({ length: 10 }, () => 0);
     for (let i = 0; i < 10_000; i++) {
       const value = random.float();
       expect(value >= 0 && value < 1).toBe(true);

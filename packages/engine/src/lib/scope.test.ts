@@ -40,13 +40,15 @@ test("errors of runs and clean-ups go to the handler and stop nothing else", asy
 });
 
 test("work that ends with the scope's own abort is no error", async () => {
-  const scope = new Scope(failOnError);
+  const errors: unknown[] = [];
+  const scope = new Scope((error) => errors.push(error));
   void scope.run("work", async (signal) => {
     await new Promise((_resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason as Error));
     });
   });
   await scope.stop();
+  expect(errors).toEqual([]);
 });
 
 test("after stop has begun nothing is started, and what was opened is closed", async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createDatabaseProxy, type DatabaseProxy } from "../../test/database-proxy.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
-import { createDatabase, type Database } from "./database.ts";
+import { createDatabase, type Database, type DatabaseOptions } from "./database.ts";
 import {
   CommitRefused,
   CommitUnknown,
@@ -59,7 +60,7 @@ async function read(id: number): Promise<number> {
 
 /** A handle of its own, closed after the test's body. */
 async function withHandle<T>(
-  options: Parameters<typeof createDatabase>[0],
+  options: DatabaseOptions,
   body: (handle: Database) => Promise<T>,
 ): Promise<T> {
   const handle = createDatabase(options);
@@ -67,6 +68,18 @@ async function withHandle<T>(
     return await body(handle);
   } finally {
     await handle.close();
+  }
+}
+
+async function withProxy(
+  body: (proxy: DatabaseProxy, handle: Database) => Promise<void>,
+  options: Partial<DatabaseOptions> = {},
+): Promise<void> {
+  const proxy = await createDatabaseProxy(db.settings);
+  try {
+    await withHandle({ ...options, ...proxy.settings }, (handle) => body(proxy, handle));
+  } finally {
+    await proxy.close();
   }
 }
 
@@ -297,7 +310,22 @@ describe("lost connections", () => {
     });
   });
 
-  test("a commit whose answer is lost is unknown, and really is", async () => {
+  test("a commit whose answer is lost is unknown: here it is in force", async () => {
+    const before = await read(2);
+    await withProxy(async (proxy, handle) => {
+      proxy.loseNextCommitAnswer();
+      let runs = 0;
+      const committed = handle.write((tx) => {
+        runs += 1;
+        return tx.query(add(2, 1));
+      });
+      await expect(committed).rejects.toBeInstanceOf(CommitUnknown);
+      expect(runs).toBe(1);
+      expect(await handle.one(valueOf(2))).toEqual([{ n: before + 1 }]);
+    });
+  });
+
+  test("a commit whose answer is lost is unknown: here it is not", async () => {
     const before = await read(2);
     // The backend is ended while it commits: a deferred trigger makes the commit wait for us.
     await database.write((tx) =>
@@ -315,16 +343,51 @@ describe("lost connections", () => {
       await tx.query(add(2, 1));
       await tx.exec("insert into d values (1)");
     });
-    const outcome = expect(committed).rejects.toBeInstanceOf(CommitUnknown);
+    const outcome = committed.catch((error: unknown) => error);
     await waitsForAdvisoryLock(() => pid);
     await terminate(pid);
-    await outcome;
-    await committed.catch((error: unknown) => {
-      expect(error).toMatchObject({ code: "commit_unknown" });
-      expect(isTransient(error)).toBe(true);
-    });
+    const error = await outcome;
+    expect(error).toBeInstanceOf(CommitUnknown);
+    expect(error).toMatchObject({ code: "commit_unknown" });
+    expect(isTransient(error)).toBe(true);
     expect(await read(2)).toBe(before);
     await blocker.close();
+  });
+
+  test("a server that goes away and comes back: errors are typed, then work goes on", async () => {
+    await withProxy(async (proxy, handle) => {
+      let reconnects = 0;
+      handle.onReconnect(() => (reconnects += 1));
+      const lost = handle.write(async (tx) => {
+        await tx.query(valueOf(1));
+        proxy.goAway();
+        await tx.query(valueOf(1));
+      });
+      await expect(lost).rejects.toMatchObject({ details: { reason: "lost" } });
+      await expect(handle.one(valueOf(1))).rejects.toMatchObject({ code: "database_unavailable" });
+      await expect(handle.connection("beats")).rejects.toSatisfy(isTransient);
+      expect(reconnects).toBe(0);
+      proxy.restore();
+      await Promise.all([1, 2, 3].map(() => handle.one(valueOf(1))));
+      expect(reconnects).toBe(1);
+    });
+  });
+
+  test("a network that has gone silent is given up on, and its connections are not used again", async () => {
+    await withProxy(
+      async (proxy, handle) => {
+        const pid = await handle.read((tx) => backendPid(tx));
+        proxy.goSilent();
+        const waiting = handle.one(valueOf(1));
+        await expect(waiting).rejects.toMatchObject({ details: { reason: "silent" } });
+        await expect(handle.one(valueOf(1))).rejects.toMatchObject({
+          details: { reason: "connect" },
+        });
+        proxy.restore();
+        expect(await handle.read((tx) => backendPid(tx))).not.toBe(pid);
+      },
+      { statementTimeoutMs: 50, answerGraceMs: 50, poolWaitMs: 50 },
+    );
   });
 
   test("a server that is not there, and one that refuses us", async () => {

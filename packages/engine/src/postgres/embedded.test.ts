@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
+import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import {
   chmod,
@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createDatabase, type Database } from "./database.ts";
 import { commandLine } from "./embedded/process-identity.ts";
@@ -25,6 +26,7 @@ import { startEmbedded, type EmbeddedServer } from "./embedded.ts";
 const childScript = fileURLToPath(new URL("../../test/embedded-child.ts", import.meta.url));
 const isRoot = process.getuid?.() === 0;
 const nobody = 65534;
+const run = promisify(execFile);
 
 let folder: string;
 let dataDir: string;
@@ -41,14 +43,9 @@ afterAll(() => rm(seed, { recursive: true }));
 
 async function seeded(owner?: number): Promise<void> {
   await mkdir(dataDir, { mode: 0o700 });
-  await cp(join(seed, "postgres"), join(dataDir, "postgres"), { recursive: true });
-  if (owner !== undefined) await chownAll(dataDir, owner);
-}
-
-async function chownAll(path: string, owner: number): Promise<void> {
-  await chown(path, owner, owner);
-  if (!(await stat(path)).isDirectory()) return;
-  for (const name of await readdir(path)) await chownAll(join(path, name), owner);
+  // The program, because Node's own copy takes eight times as long for a thousand small files.
+  await run("cp", ["-R", join(seed, "postgres"), dataDir]);
+  if (owner !== undefined) await run("chown", ["-R", String(owner), dataDir]);
 }
 
 beforeEach(async () => {

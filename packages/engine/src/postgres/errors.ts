@@ -32,12 +32,13 @@ export class DatabaseUnavailable extends ParleyError {
   }
 }
 
-export type UnavailableReason = "connect" | "refused" | "lost" | "pool" | "closed";
+export type UnavailableReason = "connect" | "refused" | "lost" | "silent" | "pool" | "closed";
 
 const unavailableMessages: Record<UnavailableReason, string> = {
   connect: "the database cannot be reached",
   refused: "the database refuses the connection (user, password or database name)",
   lost: "the connection to the database broke",
+  silent: "the database does not answer",
   pool: "no database connection became free in time",
   closed: "the database handle is closed",
 };

@@ -75,7 +75,7 @@ export class Session {
     const silent = error instanceof Error && error.message === readTimeoutMessage;
     if (isFatal(error) || silent) this.#markLost(error);
     // What is left is the driver refusing a value before it was sent, or a parser refusing an answer.
-    return this.#lost ? new DatabaseUnavailable("lost", error) : error;
+    return this.#lost ? new DatabaseUnavailable(silent ? "silent" : "lost", error) : error;
   }
 
   #markLost(cause: unknown): void {

@@ -42,7 +42,7 @@ export async function runTransaction<T>(
   try {
     await session.send(operation, "begin", begin);
   } catch (error) {
-    if (error instanceof DatabaseUnavailable) return "unused";
+    if (wasBroken(error)) return "unused";
     await rollback(session, operation, stats);
     throw error;
   }
@@ -79,12 +79,17 @@ export async function readOnce<R>(
   ]);
   for (const result of [began, rows, ended]) {
     if (result.status === "fulfilled") continue;
-    if (result.reason instanceof DatabaseUnavailable) return "unused";
+    if (wasBroken(result.reason)) return "unused";
     throw result.reason;
   }
   assert(rows.status === "fulfilled", "all three were fulfilled");
   stats.add(operation, "singles");
   return { value: rows.value };
+}
+
+/** Found broken, which costs nothing. Not so one that was silent: to wait for the next in the same way helps nobody. */
+function wasBroken(error: unknown): boolean {
+  return error instanceof DatabaseUnavailable && error.reason === "lost";
 }
 
 /** The handle that `fn` gets; after the transaction it refuses to work, because the connection is somebody else's. */

@@ -1,0 +1,116 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection, createServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+export interface DatabaseProxy {
+  /** The same database, by way of the proxy. */
+  settings: { host: string; port: number; user: string; database: string };
+  /** Breaks every connection; new ones are refused until `restore`. */
+  goAway(): void;
+  /** Passes nothing on, in either direction, and says nothing: a network that has gone silent. */
+  goSilent(): void;
+  /** Passes everything on again, to those that are left and to new ones. */
+  restore(): void;
+  /** Lets the next COMMIT through and breaks its connection instead of passing on the answer. */
+  loseNextCommitAnswer(): void;
+  close(): Promise<void>;
+}
+
+/** A wire between a client and the test server on which a test can cause the faults of real networks. */
+export async function createDatabaseProxy(target: {
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+}): Promise<DatabaseProxy> {
+  const folder = await mkdtemp(join(tmpdir(), "parley-proxy-"));
+  const socketName = `.s.PGSQL.${target.port}`;
+  const links = new Set<Link>();
+  const state: State = { mode: "pass", loseCommit: false };
+  const server = createServer((client) => {
+    if (state.mode === "away") {
+      client.destroy();
+      return;
+    }
+    const link = new Link(client, join(target.host, socketName), state);
+    links.add(link);
+    link.onClose(() => links.delete(link));
+  });
+  await new Promise<void>((resolve) => void server.listen(join(folder, socketName), resolve));
+  const cutAll = (): void => {
+    for (const link of links) link.cut();
+  };
+  return {
+    settings: { ...target, host: folder },
+    goAway() {
+      state.mode = "away";
+      cutAll();
+    },
+    goSilent() {
+      state.mode = "silent";
+      for (const link of links) link.pause();
+    },
+    restore() {
+      state.mode = "pass";
+      for (const link of links) link.resume();
+    },
+    loseNextCommitAnswer() {
+      state.loseCommit = true;
+    },
+    async close() {
+      cutAll();
+      await new Promise((resolve) => server.close(resolve));
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+interface State {
+  mode: "pass" | "away" | "silent";
+  loseCommit: boolean;
+}
+
+class Link {
+  readonly #client: Socket;
+  readonly #server: Socket;
+
+  constructor(client: Socket, serverPath: string, state: State) {
+    this.#client = client;
+    this.#server = createConnection(serverPath);
+    let cutAtAnswer = false;
+    client.on("data", (chunk) => {
+      // The simple query message: "Q", its length, the text.
+      if (state.loseCommit && /^Q[^]{4}commit\0/.test(chunk.toString("latin1"))) {
+        state.loseCommit = false;
+        cutAtAnswer = true;
+      }
+      this.#server.write(chunk);
+    });
+    this.#server.on("data", (chunk) => (cutAtAnswer ? this.cut() : client.write(chunk)));
+    for (const socket of [client, this.#server]) {
+      socket.on("error", () => this.cut());
+      socket.on("close", () => this.cut());
+    }
+    if (state.mode === "silent") this.pause();
+  }
+
+  onClose(fn: () => void): void {
+    this.#client.on("close", fn);
+  }
+
+  cut(): void {
+    this.#client.destroy();
+    this.#server.destroy();
+  }
+
+  pause(): void {
+    this.#client.pause();
+    this.#server.pause();
+  }
+
+  resume(): void {
+    this.#client.resume();
+    this.#server.resume();
+  }
+}

@@ -1,6 +1,6 @@
 import { ParleyError } from "../lib/errors.ts";
 import type { State } from "./state.ts";
-import type { TransitionName } from "./transitions.ts";
+import type { OwnershipTransition, TransitionName } from "./transitions.ts";
 
 /** The typed refusals of the machine. Each names one HTTP status through its `code` (protocol, `errorStatuses`). */
 
@@ -22,11 +22,11 @@ export class InvalidState extends ParleyError {
 }
 
 export class TransitionRejected extends ParleyError {
-  readonly transition: TransitionName;
+  readonly transition: TransitionName | OwnershipTransition;
   readonly state: State;
   readonly reason: string;
 
-  constructor(transition: TransitionName, state: State, reason: string) {
+  constructor(transition: TransitionName | OwnershipTransition, state: State, reason: string) {
     super("transition_rejected", `${transition} is not possible in state ${state}: ${reason}.`, {
       details: { transition, state, reason },
     });
@@ -54,9 +54,13 @@ export class MessageNotFound extends ParleyError {
 
 export class QueuedMessageNotFound extends ParleyError {
   constructor(queuedId: number) {
-    super("queued_message_not_found", "There is no such queued message; it may have been sent by now.", {
-      details: { queued_id: queuedId },
-    });
+    super(
+      "queued_message_not_found",
+      "There is no such queued message; it may have been sent by now.",
+      {
+        details: { queued_id: queuedId },
+      },
+    );
   }
 }
 

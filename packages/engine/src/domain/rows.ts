@@ -137,5 +137,14 @@ export interface ExecutionRow {
   readonly runner_id: string | null;
   readonly started_at: Date | null;
   readonly finished_at: Date | null;
+  /** How long it may wait for its client or its decision; null: the default. */
+  readonly deadline_ms: number | null;
   readonly result: { readonly output: unknown; readonly is_error: boolean } | null;
+}
+
+/** An open call with its row in the ledger; null where it has none (a fork's, or a tool that nobody knows). */
+export interface TrackedCall extends OpenCall {
+  readonly execution: ExecutionRow | null;
+  /** Its deadline has passed, by database time. */
+  readonly expired: boolean;
 }

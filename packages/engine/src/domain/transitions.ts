@@ -19,9 +19,7 @@ export interface Transition {
 export const transitions = {
   createChat: {
     by: "api",
-    rows: [
-      { from: "N", to: ["R0"] },
-    ],
+    rows: [{ from: "N", to: ["R0"] }],
   },
   setArchived: {
     by: "api",
@@ -94,9 +92,7 @@ export const transitions = {
   },
   promoteSteering: {
     by: "worker",
-    rows: [
-      { from: "R1", to: ["R0", "R1"] },
-    ],
+    rows: [{ from: "R1", to: ["R0", "R1"] }],
   },
   deleteQueuedMessage: {
     by: "api",
@@ -190,9 +186,7 @@ export const transitions = {
   },
   forkChat: {
     by: "api",
-    rows: [
-      { from: "N", to: ["W"] },
-    ],
+    rows: [{ from: "N", to: ["W"] }],
   },
   requestCompaction: {
     by: "api",
@@ -273,13 +267,14 @@ export const transitions = {
   },
   reconcileInvalidState: {
     by: "api",
-    rows: [
-      { from: "Invalid", to: ["E0", "E1"] },
-    ],
+    rows: [{ from: "Invalid", to: ["E0", "E1"] }],
   },
 } as const satisfies Record<string, Transition>;
 
 export type TransitionName = keyof typeof transitions;
+
+/** Orthogonal to the execution state: who drives the chat. */
+export type OwnershipTransition = "acquire" | "abandon";
 
 /** Where a transition may land from a state, or null when it is not in the table. */
 export function landings(

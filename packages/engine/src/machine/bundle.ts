@@ -1,9 +1,10 @@
 import type { PendingAction } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
-import { ChatNotFound } from "../domain/errors.ts";
+import { ChatNotFound, IdempotencyKeyReused } from "../domain/errors.ts";
 import type { ChatRow, MessageRow, NewMessage, QueueRow } from "../domain/rows.ts";
 import { stateOf, type State } from "../domain/state.ts";
 import { assert, defined } from "../lib/assert.ts";
+import { isUniqueViolation } from "../postgres/errors.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import { readChat, updateChat, type ChatChanges } from "../store/chats.ts";
 import { readPendingActions } from "../store/executions.ts";
@@ -22,7 +23,10 @@ export class Bundle {
   readonly transaction: Transaction;
   readonly before: ChatRow | null;
   #chat: ChatRow | null;
-  #stale = false;
+  /** Something was written that changes the row through a trigger; `state` may be sound all the same. */
+  #rowStale = false;
+  #stateStale = false;
+  #born: boolean;
   #historyCut = false;
   readonly #messages = new Map<number, MessageRow>();
 
@@ -32,32 +36,63 @@ export class Bundle {
     this.chatId = chatId;
     this.before = before;
     this.#chat = chat;
+    this.#born = before !== null;
   }
 
   /** The row, with everything that this bundle has written. */
   get chat(): ChatRow {
-    assert(!this.#stale, "the row was changed by a trigger: refresh first");
+    assert(!this.#rowStale, "the row was changed by a trigger: refresh first");
     if (this.#chat === null) throw new ChatNotFound(this.chatId);
     return this.#chat;
   }
 
+  /** Columns that no trigger writes: sound also where the rest of the row has to be read again. */
+  get flags(): Pick<ChatRow, "hold" | "compact_only" | "root_chat_id"> {
+    if (this.#chat === null) throw new ChatNotFound(this.chatId);
+    return this.#chat;
+  }
+
+  get queueLength(): number {
+    assert(!this.#stateStale, "the queue was changed: refresh first");
+    return this.#chat?.queue_length ?? 0;
+  }
+
+  /** `N` until the transition that makes the chat has run, and after the one that deletes it. */
   get state(): State {
-    assert(!this.#stale, "the row was changed by a trigger: refresh first");
-    return stateOf(this.#chat);
+    assert(!this.#stateStale, "the row was changed by a trigger: refresh first");
+    return this.#born ? stateOf(this.#chat) : "N";
+  }
+
+  /** The transition that makes the chat has run. */
+  born(): void {
+    this.#born = true;
   }
 
   /** Writes the given columns and no others. */
   async set(changes: ChatChanges): Promise<ChatRow> {
-    this.#chat = await updateChat(this.tx, this.chatId, changes);
-    this.#stale = false;
-    return this.#chat;
+    return this.adopt(await updateChat(this.tx, this.chatId, changes));
   }
 
-  async insert(message: NewMessage): Promise<MessageRow> {
-    const row = await insertMessage(this.tx, this.chatId, message);
-    this.#messages.set(row.id, row);
-    this.#stale = true;
+  /** The row as a statement of the caller's has just written it. */
+  adopt(row: ChatRow): ChatRow {
+    this.#chat = row;
+    this.#rowStale = false;
+    this.#stateStale = false;
     return row;
+  }
+
+  /** Message rows move versions of the chat, never its state. @throws IdempotencyKeyReused */
+  async insert(message: NewMessage): Promise<MessageRow> {
+    this.#rowStale = true;
+    const row = await insertMessage(this.tx, this.chatId, message).catch(clientIdReused(message));
+    this.#messages.set(row.id, row);
+    return row;
+  }
+
+  /** Takes in messages that a statement of the caller's has inserted. */
+  inserted(rows: readonly MessageRow[]): void {
+    this.#rowStale = true;
+    for (const row of rows) this.#messages.set(row.id, row);
   }
 
   /** Every live message that this bundle has inserted, in order. */
@@ -65,29 +100,37 @@ export class Bundle {
     return [...this.#messages.values()].sort((a, b) => a.id - b.id);
   }
 
-  /** To be called after any write that reaches the row through a trigger (the queue, messages). */
-  touched(): void {
-    this.#stale = true;
+  /** To be called with any write to the queue: it reaches the row through a trigger. */
+  queueTouched(): void {
+    this.#rowStale = true;
+    this.#stateStale = true;
   }
 
   /** Messages were soft-deleted, from this id on. */
   cut(from: number): void {
     this.#historyCut = true;
-    this.#stale = true;
+    this.#rowStale = true;
     for (const id of this.#messages.keys()) if (id >= from) this.#messages.delete(id);
   }
 
   /** The chat's row is gone. */
   gone(): void {
     this.#chat = null;
-    this.#stale = false;
+    this.#rowStale = false;
+    this.#stateStale = false;
   }
 
   /** Reads the row again where something else than `set` has changed it. */
   async refresh(): Promise<void> {
-    if (!this.#stale) return;
+    if (!this.#rowStale) return;
     this.#chat = (await readChat(this.tx, this.chatId)) ?? null;
-    this.#stale = false;
+    this.#rowStale = false;
+    this.#stateStale = false;
+  }
+
+  /** As `refresh`, where `state` may have changed. */
+  async refreshState(): Promise<void> {
+    if (this.#stateStale) await this.refresh();
   }
 
   /** What is published when the transaction has committed. */
@@ -129,4 +172,14 @@ export class Bundle {
   async #actions(): Promise<PendingAction[]> {
     return await readPendingActions(this.tx, this.chatId);
   }
+}
+
+/** Sending refuses a taken client id before it gets here; this is what a race or an old row comes down to. */
+function clientIdReused(message: NewMessage): (error: unknown) => never {
+  return (error) => {
+    if (message.client_id && isUniqueViolation(error, "chat_messages_client_id")) {
+      throw new IdempotencyKeyReused(message.client_id);
+    }
+    throw error;
+  };
 }

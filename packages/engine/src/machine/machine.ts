@@ -75,30 +75,35 @@ export class Machine {
     operation = "machine.transaction",
   ): Promise<T> {
     let current: Transaction | undefined;
+    let result: T;
     try {
-      const result = await this.#database.write(
+      result = await this.#database.write(
         async (tx) => {
           // A deadlock victim runs again from the start: what its first try reserved is given back.
           for (const { reservation } of current?.reservations ?? []) reservation.cancel();
           current = new Transaction(tx, this.#acquirer, this.#leaseMs);
-          return await fn(current);
+          const value = await fn(current);
+          current.assertWhole();
+          return value;
         },
         { operation },
       );
-      for (const { reservation, chat } of current?.reservations ?? []) reservation.confirm(chat);
-      if (current && current.commits.length > 0) this.#publisher.published(current.commits);
-      return result;
     } catch (error) {
-      const unknown = error instanceof CommitUnknown;
-      for (const { reservation } of current?.reservations ?? []) {
-        if (unknown) reservation.perhaps();
-        else reservation.cancel();
-      }
-      if (unknown) {
-        for (const commit of current?.commits ?? []) this.#publisher.perhaps(commit.chat.id);
-      }
+      if (current) this.#failed(current, error instanceof CommitUnknown);
       throw error;
     }
+    for (const { reservation, chat } of current?.reservations ?? []) reservation.confirm(chat);
+    if (current && current.commits.length > 0) this.#publisher.published(current.commits);
+    return result;
+  }
+
+  #failed(transaction: Transaction, unknown: boolean): void {
+    for (const { reservation } of transaction.reservations) {
+      if (unknown) reservation.perhaps();
+      else reservation.cancel();
+    }
+    if (!unknown) return;
+    for (const commit of transaction.commits) this.#publisher.perhaps(commit.chat.id);
   }
 
   /** Holds the row lock without a bump; publishes nothing. */

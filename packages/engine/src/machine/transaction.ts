@@ -25,13 +25,16 @@ export class Transaction {
   readonly tx: WriteTx;
   readonly commits: Commit[] = [];
   readonly reservations: { reservation: Reservation; chat: ChatRow }[] = [];
+  readonly leaseMs: number;
   readonly #acquirer: Acquirer | null;
-  readonly #leaseMs: number;
+  /** Chats with a bundle under way: a second one inside it would work on a row that the first holds in memory. */
+  readonly #open = new Set<string>();
+  #failed: { readonly error: unknown } | null = null;
 
   constructor(tx: WriteTx, acquirer: Acquirer | null, leaseMs: number) {
     this.tx = tx;
     this.#acquirer = acquirer;
-    this.#leaseMs = leaseMs;
+    this.leaseMs = leaseMs;
   }
 
   /** Locks and bumps the chat, runs `fn`, checks where it landed, and buffers what is to be published. */
@@ -40,12 +43,13 @@ export class Transaction {
     fn: (bundle: Bundle) => Promise<T>,
     options: UpdateOptions = {},
   ): Promise<T> {
-    const chat = await lockAndBump(this.tx, chatId);
-    if (chat === undefined) throw new ChatNotFound(chatId);
-    if (options.fence && !fenceHolds(chat, options.fence)) throw new FenceLost(chatId);
-    const before = { ...chat, snapshot_version: chat.snapshot_version - 1 };
-    const bundle = new Bundle(this, chatId, before, chat);
-    return await this.#finish(bundle, fn, options);
+    return await this.#whole(chatId, async () => {
+      const chat = await lockAndBump(this.tx, chatId);
+      if (chat === undefined) throw new ChatNotFound(chatId);
+      if (options.fence && !fenceHolds(chat, options.fence)) throw new FenceLost(chatId);
+      const before = { ...chat, snapshot_version: chat.snapshot_version - 1 };
+      return await this.#finish(new Bundle(this, chatId, before, chat), fn, options);
+    });
   }
 
   /** Makes a chat and runs `fn` on it. */
@@ -54,8 +58,28 @@ export class Transaction {
     fn: (bundle: Bundle) => Promise<T>,
     options: UpdateOptions = {},
   ): Promise<T> {
-    const row = await insertChat(this.tx, chat);
-    return await this.#finish(new Bundle(this, chat.id, null, row), fn, options);
+    return await this.#whole(chat.id, async () => {
+      const row = await insertChat(this.tx, chat);
+      return await this.#finish(new Bundle(this, chat.id, null, row), fn, options);
+    });
+  }
+
+  /** Rejects when a bundle has failed, even if its caller has swallowed that: what it wrote must not be committed. */
+  assertWhole(): void {
+    if (this.#failed) throw this.#failed.error;
+  }
+
+  async #whole<T>(chatId: string, fn: () => Promise<T>): Promise<T> {
+    assert(!this.#open.has(chatId), "a bundle inside a bundle of the same chat");
+    this.#open.add(chatId);
+    try {
+      return await fn();
+    } catch (error) {
+      this.#failed ??= { error };
+      throw error;
+    } finally {
+      this.#open.delete(chatId);
+    }
   }
 
   /** Holds the row lock without a bump; publishes nothing. */
@@ -72,6 +96,7 @@ export class Transaction {
   ): Promise<T> {
     const result = await fn(bundle);
     await bundle.refresh();
+    assert(bundle.before !== null || bundle.state !== "N", "no transition made the chat");
     assert(bundle.state !== "Invalid" || this.#stillInvalid(bundle), "a bundle landed in Invalid");
     if (options.acquire) await this.#acquire(bundle);
     this.commits.push(await bundle.commit());
@@ -91,14 +116,12 @@ export class Transaction {
     const entry = { reservation, chat: bundle.chat };
     this.reservations.push(entry);
     const { worker_id, runner_id } = reservation;
-    const row = await acquireChat(this.tx, bundle.chatId, worker_id, runner_id, this.#leaseMs);
+    const row = await acquireChat(this.tx, bundle.chatId, worker_id, runner_id, this.leaseMs);
     if (row === undefined) {
       this.reservations.pop();
       reservation.cancel();
       return;
     }
-    bundle.touched();
-    await bundle.refresh();
-    entry.chat = bundle.chat;
+    entry.chat = bundle.adopt(row);
   }
 }

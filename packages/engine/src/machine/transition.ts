@@ -1,4 +1,4 @@
-import { ChatBusy, InvalidState, TransitionRejected } from "../domain/errors.ts";
+import { ChatBusy, ChatNotFound, InvalidState, TransitionRejected } from "../domain/errors.ts";
 import type { State } from "../domain/state.ts";
 import { landings, type TransitionName } from "../domain/transitions.ts";
 import { assert } from "../lib/assert.ts";
@@ -17,13 +17,14 @@ export function transition<Input, Result>(
   variantOf: (input: Input, bundle: Bundle) => string | undefined = () => undefined,
 ): Apply<Input, Result> {
   return async (bundle, input) => {
-    await bundle.refresh();
+    await bundle.refreshState();
     const from = bundle.state;
     const variant = variantOf(input, bundle);
     const to = landings(name, from, variant);
     if (to === null) throw refusal(bundle, name, from, variant);
     const result = await apply(bundle, input);
-    await bundle.refresh();
+    if (from === "N") bundle.born();
+    await bundle.refreshState();
     const landed = bundle.state;
     assert(to.includes(landed), `${name} from ${from} landed in ${landed}`);
     return result;
@@ -36,10 +37,16 @@ function refusal(
   from: State,
   variant: string | undefined,
 ): Error {
+  if (from === "N") return new ChatNotFound(bundle.chatId);
   if (from === "Invalid") return new InvalidState(bundle.chatId, name);
   if (name === "sendMessage" && variant === "reject" && !from.startsWith("X")) {
     return new ChatBusy(from);
   }
-  const reason = from.startsWith("X") ? "the chat is archived" : "not possible in this state";
-  return new TransitionRejected(name, from, reason);
+  return new TransitionRejected(name, from, reasonOf(name, from));
+}
+
+function reasonOf(name: TransitionName, from: State): string {
+  if (from.startsWith("X")) return "the chat is archived";
+  if (name === "clearContext" && from === "E1") return "queue_not_empty";
+  return "not possible in this state";
 }

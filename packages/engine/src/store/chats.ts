@@ -1,5 +1,6 @@
+import type { RetryState } from "@parley/protocol";
 import type { ChatRow } from "../domain/rows.ts";
-import type { ReadTx, Sql, WriteTx } from "../postgres/sql.ts";
+import type { Sql, WriteTx } from "../postgres/sql.ts";
 
 /** What a new chat is made of; the rest has defaults. */
 export interface NewChat {
@@ -29,7 +30,6 @@ export type ChatChanges = Partial<
     | "client_tools"
     | "status"
     | "archived"
-    | "generation_attempt"
     | "worker_id"
     | "runner_id"
     | "last_error"
@@ -42,9 +42,20 @@ export type ChatChanges = Partial<
 > & {
   /** Times are the database's: set to now, or cleared, or to a given time of the database's own clock. */
   readonly compaction_requested_at?: "now" | null;
-  readonly requires_action_deadline_at?: Date | null;
+  /** `earliest`: of the calls that wait, computed by the database, to the microsecond. */
+  readonly requires_action_deadline_at?: "earliest" | null;
+  readonly generation_attempt?: "next";
   /** Work was asked for on unchanged history. */
   readonly touch_history?: true;
+};
+
+/** Columns and values whose SQL is not a parameter. */
+const spelled: Record<string, string> = {
+  "touch_history=true": "history_version = snapshot_version, generation_attempt = 0, takeovers = 0",
+  "generation_attempt=next": "generation_attempt = generation_attempt + 1",
+  "compaction_requested_at=now": "compaction_requested_at = parley.now()",
+  "requires_action_deadline_at=earliest":
+    "requires_action_deadline_at = (select min(deadline_at) from parley.pending_calls(chats.id))",
 };
 
 export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
@@ -89,7 +100,10 @@ export async function lockChat(tx: WriteTx, chatId: string): Promise<ChatRow | u
   return row;
 }
 
-export async function readChat(sql: Sql | ReadTx, chatId: string): Promise<ChatRow | undefined> {
+export async function readChat(
+  sql: Pick<Sql, "query">,
+  chatId: string,
+): Promise<ChatRow | undefined> {
   const [row] = await sql.query<ChatRow>({
     name: "chats.read",
     text: `select * from parley.chats where id = $1`,
@@ -109,20 +123,21 @@ export async function updateChat(
   const values: unknown[] = [chatId];
   const sets: string[] = [];
   const columns = Object.keys(changes).sort() as (keyof ChatChanges)[];
+  const shape: string[] = [];
   for (const column of columns) {
     const value = changes[column];
-    if (column === "touch_history") {
-      sets.push("history_version = snapshot_version");
-    } else if (value === "now") {
-      sets.push(`${column} = parley.now()`);
-    } else {
-      values.push(jsonColumns.has(column) && value !== null ? JSON.stringify(value) : value);
-      sets.push(`${column} = $${values.length}`);
+    const sql = spelled[`${column}=${String(value)}`];
+    shape.push(sql === undefined ? column : `${column}!`);
+    if (sql !== undefined) {
+      sets.push(sql);
+      continue;
     }
+    values.push(jsonColumns.has(column) && value !== null ? JSON.stringify(value) : value);
+    sets.push(`${column} = $${values.length}`);
   }
   const text = `update parley.chats set ${sets.join(", ")} where id = $1 returning *`;
-  const name = `chats.update:${columns.map((c) => (changes[c] === "now" ? `${c}!` : c)).join(",")}`;
-  const [row] = await tx.query<ChatRow>({ name: shortName(name), text, values });
+  const name = shortName(`chats.update:${shape.join(",")}`);
+  const [row] = await tx.query<ChatRow>({ name, text, values });
   return row as ChatRow;
 }
 
@@ -142,14 +157,60 @@ export async function deleteChatRow(tx: WriteTx, chatId: string): Promise<void> 
   });
 }
 
-/** Of a family: the root first, then by id, which is the order in which they must be locked. */
-export async function familyIds(tx: ReadTx, rootChatId: string): Promise<string[]> {
-  const rows = await tx.query<{ id: string }>({
-    name: "chats.family",
-    text: `select id from parley.chats where root_chat_id = $1 order by (id <> $1), id`,
+/** Locks the rest of a family, by id, which is the order after the root. */
+export async function lockFamily(tx: WriteTx, rootChatId: string): Promise<ChatRow[]> {
+  return await tx.query<ChatRow>({
+    name: "chats.lock_family",
+    text: `select * from parley.chats where root_chat_id = $1 and id <> $1 order by id for update`,
     values: [rootChatId],
   });
-  return rows.map((row) => row.id);
+}
+
+/** Locks everything below a chat, by id. */
+export async function lockDescendants(tx: WriteTx, chat: ChatRow): Promise<ChatRow[]> {
+  return await tx.query<ChatRow>({
+    name: "chats.lock_descendants",
+    text: `with recursive below (id) as (
+             select id from parley.chats where root_chat_id = $2 and parent_chat_id = $1
+             union
+             select c.id from parley.chats c join below b on c.parent_chat_id = b.id where c.root_chat_id = $2
+           )
+           select c.* from parley.chats c where c.id in (select id from below) order by c.id for update`,
+    values: [chat.id, chat.root_chat_id],
+  });
+}
+
+/** A chat in `A*` goes on when nothing is pending any more; else it waits for the earliest deadline. */
+export async function settlePending(tx: WriteTx, chatId: string): Promise<ChatRow> {
+  const [row] = await tx.query<ChatRow>({
+    name: "chats.settle_pending",
+    text: `with pending as (
+             select count(*) as calls, min(deadline_at) as deadline from parley.pending_calls($1))
+           update parley.chats
+           set status = case when pending.calls = 0 then 'running' else status end,
+             requires_action_deadline_at = case when pending.calls = 0 then null else pending.deadline end
+           from pending where id = $1 returning chats.*`,
+    values: [chatId],
+  });
+  return row as ChatRow;
+}
+
+/** Stores what clients are shown of a failed attempt; when the next one comes is the database's to say. */
+export async function storeRetryState(
+  tx: WriteTx,
+  chatId: string,
+  state: Omit<RetryState, "retrying_at">,
+): Promise<ChatRow> {
+  const [row] = await tx.query<ChatRow>({
+    name: "chats.store_retry_state",
+    text: `update parley.chats
+           set retry_state = $2::jsonb || jsonb_build_object('retrying_at', to_char(
+             (parley.now() + make_interval(secs => $3::double precision / 1000)) at time zone 'UTC',
+             'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+           where id = $1 returning *`,
+    values: [chatId, JSON.stringify(state), state.delay_ms],
+  });
+  return row as ChatRow;
 }
 
 export async function insertTombstone(tx: WriteTx, chat: ChatRow): Promise<void> {

@@ -80,6 +80,50 @@ export async function readContext(tx: ReadTx, chatId: string): Promise<MessageRo
   });
 }
 
+/** What a boundary or a retry is judged by: the newest message that a model may see after the newest boundary. */
+export async function readContextEnd(
+  tx: ReadTx,
+  chatId: string,
+): Promise<{ last: MessageRow | null; replied: boolean }> {
+  const rows = await tx.query<MessageRow & { replied: boolean }>({
+    name: "chat_messages.context_end",
+    text: `with since as (
+             select coalesce(max(id), 0) as id from parley.chat_messages
+             where chat_id = $1 and is_boundary and not deleted
+           ), context as (
+             select m.* from parley.chat_messages m, since
+             where m.chat_id = $1 and m.id > since.id and not m.deleted and m.visibility <> 'user'
+           )
+           select ${columns}, exists (select from context where role = 'assistant') as replied
+           from context order by id desc limit 1`,
+    values: [chatId],
+  });
+  const [row] = rows;
+  if (row === undefined) return { last: null, replied: false };
+  const { replied, ...last } = row;
+  return { last, replied };
+}
+
+/** Copies live messages of another chat, in order, without what names the other chat's clients and attempts. */
+export async function copyMessages(
+  tx: WriteTx,
+  chatId: string,
+  fromChatId: string,
+  upToMessageId: number | null,
+): Promise<MessageRow[]> {
+  return await tx.query<MessageRow>({
+    name: "chat_messages.copy",
+    text: `insert into parley.chat_messages (chat_id, role, visibility, parts, parts_version, model, reasoning_effort,
+             usage, finish_reason, created_by, is_boundary, created_at)
+           select $1, role, visibility, parts, parts_version, model, reasoning_effort, usage, finish_reason, created_by,
+             is_boundary, created_at
+           from parley.chat_messages
+           where chat_id = $2 and not deleted and ($3::bigint is null or id <= $3) order by id
+           returning ${columns}`,
+    values: [chatId, fromChatId, upToMessageId],
+  });
+}
+
 /** The newest `limit` live messages that clients may see, newest first; older than `before` where given. */
 export async function readNewest(
   tx: ReadTx,

@@ -20,3 +20,42 @@ export async function acquireChat(
   });
   return row;
 }
+
+export interface Takeover {
+  readonly worker_id: string;
+  readonly runner_id: string;
+  readonly lease_ms: number;
+  /** A worker whose lock is gone is dead after this long without a beat. */
+  readonly silence_ms: number;
+  /** How long the taker must have been healthy. */
+  readonly settled_ms: number;
+}
+
+/** Names the runner on a chat whose worker is dead. A step that was in flight counts against the chat. */
+export async function takeOverChat(
+  tx: WriteTx,
+  chatId: string,
+  takeover: Takeover,
+): Promise<ChatRow | undefined> {
+  const [row] = await tx.query<ChatRow>({
+    name: "chats.take_over",
+    text: `update parley.chats set worker_id = $2, runner_id = $3,
+             takeovers = takeovers + case
+               when status = 'running' and generation_attempt > 0 and retry_state is null then 1 else 0 end
+           where id = $1 and worker_id is not null and worker_id <> $2
+             and parley.worker_is_dead(worker_id, $4, $5)
+             and exists (select from parley.workers w where w.id = $2 and not w.draining
+                         and w.heartbeat_at > parley.now() - make_interval(secs => $4::double precision / 1000)
+                         and w.healthy_since <= parley.now() - make_interval(secs => $6::double precision / 1000))
+           returning *`,
+    values: [
+      chatId,
+      takeover.worker_id,
+      takeover.runner_id,
+      takeover.lease_ms,
+      takeover.silence_ms,
+      takeover.settled_ms,
+    ],
+  });
+  return row;
+}

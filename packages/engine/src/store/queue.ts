@@ -18,29 +18,32 @@ export async function readQueue(tx: ReadTx, chatId: string): Promise<QueueRow[]>
   });
 }
 
-/** Appends at `rank`; the id is what the row is known by. */
+/** Appends; `position` is where that is, since the caller holds the chat's lock and knows how many there are. */
 export async function insertQueued(
   tx: WriteTx,
   chatId: string,
-  rank: number,
   queued: NewQueued,
-): Promise<number> {
-  const [row] = await tx.query<{ id: number }>({
+  position: number,
+): Promise<QueueRow> {
+  const [row] = await tx.query<QueueRow>({
     name: "chat_queue.insert",
     text: `insert into parley.chat_queue (chat_id, rank, manner, parts, model, reasoning_effort, created_by, client_id)
-           values ($1, $2, $3, $4, $5, $6, $7, $8) returning id`,
+           values ($1, (select coalesce(max(rank), -1) + 1 from parley.chat_queue where chat_id = $1),
+             $2, $3, $4, $5, $6, $7)
+           returning id, chat_id, $8::integer as position, manner, parts, model, reasoning_effort, created_by,
+             client_id, created_at`,
     values: [
       chatId,
-      rank,
       queued.manner,
       JSON.stringify(queued.parts),
       queued.model,
       queued.reasoning_effort,
       queued.created_by,
       queued.client_id,
+      position,
     ],
   });
-  return (row as { id: number }).id;
+  return row as QueueRow;
 }
 
 /** Gives the rows their places: `ids` in order, from 0. Rows that keep their rank are not touched. */
@@ -94,10 +97,35 @@ export async function deleteQueued(
   });
 }
 
+/** Takes one row out; false when it is not there. */
+export async function takeQueued(tx: WriteTx, chatId: string, queuedId: number): Promise<boolean> {
+  const rows = await tx.query({
+    name: "chat_queue.take",
+    text: `delete from parley.chat_queue where chat_id = $1 and id = $2 returning id`,
+    values: [chatId, queuedId],
+  });
+  return rows.length === 1;
+}
+
 export async function clearQueue(tx: WriteTx, chatId: string): Promise<void> {
   await tx.query({
     name: "chat_queue.clear",
     text: `delete from parley.chat_queue where chat_id = $1`,
     values: [chatId],
   });
+}
+
+/** A message of this chat, sent and live or queued, has this client id. */
+export async function clientIdTaken(
+  tx: ReadTx,
+  chatId: string,
+  clientId: string,
+): Promise<boolean> {
+  const [row] = await tx.query<{ taken: boolean }>({
+    name: "chat_queue.client_id_taken",
+    text: `select exists (select from parley.chat_messages where chat_id = $1 and client_id = $2 and not deleted)
+             or exists (select from parley.chat_queue where chat_id = $1 and client_id = $2) as taken`,
+    values: [chatId, clientId],
+  });
+  return row?.taken ?? false;
 }

@@ -1,0 +1,51 @@
+import type { ClosingReason } from "../domain/closing.ts";
+import { IdempotencyKeyReused } from "../domain/errors.ts";
+import type { MessageRow, NewMessage, QueueRow, TrackedCall } from "../domain/rows.ts";
+import { readTrackedCalls } from "../store/executions.ts";
+import { clientIdTaken, deleteQueued, readQueue } from "../store/queue.ts";
+import type { Bundle } from "./bundle.ts";
+import { closeCalls } from "./close-open-calls.ts";
+
+/** What a user's message is made of, wherever it goes first. */
+export type UserMessage = Pick<
+  QueueRow,
+  "parts" | "model" | "reasoning_effort" | "client_id" | "created_by"
+>;
+
+export function userMessage(from: UserMessage): NewMessage {
+  const { parts, model, reasoning_effort, client_id, created_by } = from;
+  return { role: "user", parts, model, reasoning_effort, client_id, created_by };
+}
+
+/** A client id names one message of its chat. After a day its key is forgotten, the message is not. */
+export async function assertClientIdFree(bundle: Bundle, clientId: string | null): Promise<void> {
+  if (clientId === null) return;
+  if (await clientIdTaken(bundle.tx, bundle.chatId, clientId)) {
+    throw new IdempotencyKeyReused(clientId);
+  }
+}
+
+/** Moves a queued message into history, after closing the calls given; gives all rows inserted, it as the last. */
+export async function promote(
+  bundle: Bundle,
+  queued: QueueRow,
+  calls: readonly TrackedCall[],
+  reason: ClosingReason,
+): Promise<{ entered: MessageRow; messages: MessageRow[] }> {
+  bundle.queueTouched();
+  // All sent before any is awaited: the order of arrival is the order of the ids.
+  const [closed, entered] = await Promise.all([
+    closeCalls(bundle, calls, reason),
+    bundle.insert(userMessage(queued)),
+    deleteQueued(bundle.tx, bundle.chatId, [queued.id]),
+  ]);
+  return { entered, messages: closed === null ? [entered] : [closed, entered] };
+}
+
+/** Queue and open calls in one round trip: what every promotion begins with. */
+export async function readQueueAndCalls(bundle: Bundle): Promise<[QueueRow[], TrackedCall[]]> {
+  return await Promise.all([
+    readQueue(bundle.tx, bundle.chatId),
+    readTrackedCalls(bundle.tx, bundle.chatId),
+  ]);
+}

@@ -1,0 +1,61 @@
+import { MessageNotFound } from "../../domain/errors.ts";
+import type { MessageRow } from "../../domain/rows.ts";
+import { abandonExecutions } from "../../store/executions.ts";
+import { deleteMessagesFrom, readMessage } from "../../store/messages.ts";
+import { clearQueue } from "../../store/queue.ts";
+import { assertClientIdFree, userMessage, type UserMessage } from "../enter-history.ts";
+import { transition } from "../transition.ts";
+
+export interface EditMessage {
+  readonly message_id: number;
+  readonly parts: UserMessage["parts"];
+  /** Absent: those of the message that is replaced. */
+  readonly model?: string;
+  readonly reasoning_effort?: string;
+  readonly client_id: string | null;
+  readonly created_by: string | null;
+  /** The queue stays; without it, it is cleared. */
+  readonly keep_queue: boolean;
+}
+
+/** Replaces a user's message and everything after it, and starts over from there. Gives the replacement. */
+export const editMessage = transition<EditMessage, MessageRow>(
+  "editMessage",
+  async (bundle, input) => {
+    const { tx, chatId } = bundle;
+    const target = await readMessage(tx, chatId, input.message_id);
+    // What only the model sees is a copy of a message that is further up: that one can be edited.
+    if (target?.role !== "user" || target.deleted || target.visibility === "model") {
+      throw new MessageNotFound(input.message_id);
+    }
+    const clear = !input.keep_queue && bundle.queueLength > 0;
+    bundle.cut(target.id);
+    if (clear) bundle.queueTouched();
+    await Promise.all([
+      abandonExecutions(tx, chatId, target.id),
+      deleteMessagesFrom(tx, chatId, target.id),
+      clear ? clearQueue(tx, chatId) : undefined,
+    ]);
+    await assertClientIdFree(bundle, input.client_id);
+    const entered = await bundle.insert(
+      userMessage({
+        parts: input.parts,
+        model: input.model ?? target.model,
+        reasoning_effort: input.reasoning_effort ?? target.reasoning_effort,
+        client_id: input.client_id,
+        created_by: input.created_by,
+      }),
+    );
+    await bundle.set({
+      status: "running",
+      last_error: null,
+      hold: false,
+      compaction_requested_at: null,
+      compact_only: false,
+      requires_action_deadline_at: null,
+      turn_message_id: entered.id,
+    });
+    return entered;
+  },
+  ({ keep_queue }) => (keep_queue ? "keep_queue" : undefined),
+);

@@ -1,0 +1,93 @@
+import type { SendMessage as Request } from "@parley/protocol";
+import { QueueFull } from "../../domain/errors.ts";
+import type { MessageRow, QueueRow } from "../../domain/rows.ts";
+import { insertQueued, rankQueue, readQueue } from "../../store/queue.ts";
+import type { Bundle } from "../bundle.ts";
+import { closeOpenCalls } from "../close-open-calls.ts";
+import {
+  assertClientIdFree,
+  promote,
+  readQueueAndCalls,
+  userMessage,
+  type UserMessage,
+} from "../enter-history.ts";
+import { transition } from "../transition.ts";
+
+export interface SendMessage {
+  readonly message: UserMessage;
+  readonly when_busy: NonNullable<Request["when_busy"]>;
+  readonly queueMessagesMax: number;
+}
+
+export interface Sent {
+  /** Everything inserted into history, in order: results of closed calls, and the user's message. */
+  readonly messages: MessageRow[];
+  /** The message sent, where it waits. */
+  readonly queued: QueueRow | null;
+}
+
+export const sendMessage = transition<SendMessage, Sent>(
+  "sendMessage",
+  async (bundle, input) => {
+    await assertClientIdFree(bundle, input.message.client_id);
+    switch (bundle.state) {
+      case "W":
+      case "E0":
+        return await enter(bundle, input);
+      case "E1":
+        return await appendAndPromote(bundle, input);
+      default:
+        return { messages: [], queued: await wait(bundle, input) };
+    }
+  },
+  ({ when_busy }) => when_busy,
+);
+
+/** Nothing runs and nothing waits: straight into history. */
+async function enter(bundle: Bundle, { message }: SendMessage): Promise<Sent> {
+  const closed = await closeOpenCalls(bundle, "cancelled");
+  const entered = await bundle.insert(userMessage(message));
+  await bundle.set({ status: "running", last_error: null, turn_message_id: entered.id });
+  return { messages: closed === null ? [entered] : [closed, entered], queued: null };
+}
+
+/** The user's order is kept: the message goes behind what waits, and the head, always an older one, is next. */
+async function appendAndPromote(bundle: Bundle, input: SendMessage): Promise<Sent> {
+  const [queue, calls] = await readQueueAndCalls(bundle);
+  const [head] = queue;
+  if (head === undefined || queue.length > input.queueMessagesMax) {
+    throw new QueueFull(input.queueMessagesMax);
+  }
+  // Nothing is busy that it could steer or interrupt.
+  const [queued, { entered, messages }] = await Promise.all([
+    insertQueued(bundle.tx, bundle.chatId, { ...input.message, manner: "queue" }, queue.length - 1),
+    promote(bundle, head, calls, "cancelled"),
+  ]);
+  await bundle.set({ status: "running", last_error: null, turn_message_id: entered.id });
+  return { messages, queued };
+}
+
+/** The chat is busy: into the queue, at its end or, to interrupt, at its head. */
+async function wait(bundle: Bundle, input: SendMessage): Promise<QueueRow> {
+  const { tx, chatId } = bundle;
+  const queue_length = bundle.queueLength;
+  if (queue_length >= input.queueMessagesMax) throw new QueueFull(input.queueMessagesMax);
+  const manner = input.when_busy === "reject" ? "queue" : input.when_busy;
+  bundle.queueTouched();
+  const queued = await insertQueued(tx, chatId, { ...input.message, manner }, queue_length);
+  if (manner !== "interrupt") return queued;
+  const position = queue_length === 0 ? 0 : await moveBehindInterrupts(bundle, queued);
+  await bundle.set({ status: "interrupting", hold: false, requires_action_deadline_at: null });
+  return { ...queued, position };
+}
+
+/** Several that interrupt keep their order of arrival. */
+async function moveBehindInterrupts(bundle: Bundle, queued: QueueRow): Promise<number> {
+  const queue = await readQueue(bundle.tx, bundle.chatId);
+  const others = queue.filter((row) => row.id !== queued.id);
+  const behind = others.findIndex((row) => row.manner !== "interrupt");
+  const position = behind === -1 ? others.length : behind;
+  const ids = others.map((row) => row.id).toSpliced(position, 0, queued.id);
+  await rankQueue(bundle.tx, bundle.chatId, ids);
+  return position;
+}

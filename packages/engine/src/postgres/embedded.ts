@@ -48,6 +48,9 @@ const databaseName = "parley";
 const startWaitMs = 120_000;
 const startPollMs = 10;
 
+/** A server that is there but stuck counts as not ready, and is asked again until `startWaitMs` is over. */
+const answerWaitMs = 5_000;
+
 /** After SIGINT the server drops its clients and writes a checkpoint. */
 const stopWaitMs = 30_000;
 const stopPollMs = 5;
@@ -142,7 +145,14 @@ class Launcher {
   /** false while it is not ready; makes our database on the first visit. */
   async #answers({ socketDir, port }: Postmaster): Promise<boolean> {
     const connect = async (database: string, sql: string): Promise<void> => {
-      const client = new Client({ host: socketDir, port, user: embeddedUser, database });
+      const limits = { connectionTimeoutMillis: answerWaitMs, query_timeout: answerWaitMs };
+      const client = new Client({
+        host: socketDir,
+        port,
+        user: embeddedUser,
+        database,
+        ...limits,
+      });
       client.on("error", () => {}); // a server that goes away while we look is not ready, no more
       try {
         await client.connect();
@@ -199,8 +209,7 @@ class Launcher {
       const running = await findPostmaster(this.#clusterDir);
       if (!running) return;
       // Fast shutdown. SIGTERM would wait for clients that nobody is left to close.
-      process.kill(running.pid, "SIGINT");
-      await this.#gone(running);
+      if (interrupt(running.pid)) await this.#gone(running);
     });
   }
 
@@ -214,5 +223,15 @@ class Launcher {
       }
       await this.#clock.sleep(stopPollMs, "embedded.stop");
     }
+  }
+}
+
+/** false when the process has ended by itself in the meantime. */
+function interrupt(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGINT");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
   }
 }

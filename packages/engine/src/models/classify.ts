@@ -32,7 +32,7 @@ export interface ClassifyContext {
 const textCharsMax = 16_384;
 
 export function classify(failure: Failure, context: ClassifyContext): ModelError {
-  const row = matchingRow(failure);
+  const row = rowFor(failure);
   const { status } = failure;
   const after = retryAfterMs(failure.headers ?? {}, failure.text, context.now);
   const message = row.message ?? failure.message;
@@ -47,7 +47,8 @@ export function classify(failure: Failure, context: ClassifyContext): ModelError
   });
 }
 
-function matchingRow(failure: Failure): ErrorRow {
+/** The row of the table that decides. */
+export function rowFor(failure: Failure): ErrorRow {
   const seen = { ...failure, text: failure.text.slice(0, textCharsMax) };
   return errorRows.find((row) => matches(row, seen)) ?? { name: "else", kind: "server" };
 }

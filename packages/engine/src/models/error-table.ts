@@ -285,4 +285,10 @@ export const errorRows: readonly ErrorRow[] = [
       text: /fetch failed|socket hang up|terminated|connection (closed|reset|lost|error)|network/i,
     },
   },
+  {
+    name: "bug",
+    kind: "internal",
+    when: { status: [null], code: /^(TypeError|RangeError|ReferenceError|AssertionFailed)$/ },
+    message: "The model call failed inside this server.",
+  },
 ];

@@ -17,10 +17,10 @@ export type AssistantContent = Assistant["content"];
 export function assistantContent(
   message: PromptMessage,
   target: PromptTarget,
-  isLast: boolean,
+  { isLast, isCurrentTurn }: { isLast: boolean; isCurrentTurn: boolean },
 ): AssistantContent {
   const isOwn = providerOf(message.model) === target.provider;
-  const reasoning = new Set(isOwn ? sendableReasoning(message, target) : []);
+  const reasoning = new Set(isOwn ? sendableReasoning(message, target, isCurrentTurn) : []);
   const answered = providerAnswered(message, isLast);
   const content: AssistantContent = [];
   for (const part of message.parts) {
@@ -72,11 +72,13 @@ function optionsOf(part: Part): Options {
 
 /**
  * Reasoning that the provider takes back. Most want proof that it is theirs: a signature or the encrypted original. Where
- * there is no such thing (compatible servers), what is complete goes back as it is.
+ * there is no such thing (compatible servers), what is complete goes back as it is, and only within its own turn: some
+ * models must see it again between their tool calls, and some refuse it afterwards.
  */
 function sendableReasoning(
   { parts, finish_reason }: PromptMessage,
   { flavour }: PromptTarget,
+  isCurrentTurn: boolean,
 ): ReasoningPart[] {
   const isPartial = finish_reason === "interrupted" || finish_reason === "error";
   const reasoning = parts.filter((part) => part.type === "reasoning");
@@ -84,7 +86,7 @@ function sendableReasoning(
     case "openai-chat":
       return [];
     case "openai-compatible":
-      return isPartial ? [] : reasoning;
+      return isPartial || !isCurrentTurn ? [] : reasoning;
     case "openai-responses": {
       // One item's encrypted content stands on one of its summaries and speaks for all of them.
       const proven = new Set(
@@ -165,7 +167,7 @@ function errorOutput(
   }
   const text = typeof output === "string" ? output : JSON.stringify(output);
   // Only some wire protocols have a mark for errors; the others must be told in words.
-  const isMarked = flavour === "anthropic" || flavour === "google" || flavour === "openai-chat";
+  const isMarked = flavour !== "openai-compatible";
   const value = isMarked || /^error\b/i.test(text) ? text : `Error: ${text}`;
   return { type: "error-text", value: value === "" ? "The tool failed." : value };
 }

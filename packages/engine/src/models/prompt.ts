@@ -2,7 +2,7 @@ import type { LanguageModelV4Message, LanguageModelV4Prompt } from "@ai-sdk/prov
 import type { Part, ToolCallPart, ToolResultPart } from "@parley/protocol";
 import type { PromptMessage } from "./model-port.ts";
 import { placeFile } from "./prompt-files.ts";
-import { assistantContent, resultContent } from "./prompt-parts.ts";
+import { assistantContent, resultContent, type AssistantContent } from "./prompt-parts.ts";
 
 /** What differs between providers in what they take back. */
 export type Flavour =
@@ -42,6 +42,7 @@ export function assemblePrompt(
   const prompt: LanguageModelV4Prompt = [];
   if (system !== "") prompt.push({ role: "system", content: system });
   const results = new Results(turns);
+  const lastUser = turns.findLastIndex(({ role }) => role === "user");
   turns.forEach((message, at) => {
     switch (message.role) {
       case "system":
@@ -54,7 +55,14 @@ export function assemblePrompt(
         addUser(prompt, userContent(message.parts, target));
         break;
       case "assistant":
-        addAssistant(prompt, message, results.after(at, message), target, at === turns.length - 1);
+        addAssistant(
+          prompt,
+          assistantContent(message, target, {
+            isLast: at === turns.length - 1,
+            isCurrentTurn: at > lastUser,
+          }),
+          results.after(at, message).map((part) => resultContent(part, target)),
+        );
         break;
       case "tool":
         // Placed with the calls that they answer.
@@ -119,12 +127,9 @@ function addUser(prompt: LanguageModelV4Prompt, content: User["content"]): void 
 
 function addAssistant(
   prompt: LanguageModelV4Prompt,
-  message: PromptMessage,
-  results: readonly ToolResultPart[],
-  target: PromptTarget,
-  isLast: boolean,
+  content: AssistantContent,
+  results: ToolMessage["content"],
 ): void {
-  const content = assistantContent(message, target, isLast);
   // Reasoning alone is no message: the turn that it belonged to said nothing.
   if (!content.some(({ type }) => type !== "reasoning")) return;
   const last = prompt.at(-1);
@@ -133,9 +138,7 @@ function addAssistant(
   }
   if (last?.role === "assistant") last.content.push(...content);
   else prompt.push({ role: "assistant", content });
-  if (results.length === 0) return;
-  const answers: ToolMessage["content"] = results.map((part) => resultContent(part, target));
-  prompt.push({ role: "tool", content: answers });
+  if (results.length > 0) prompt.push({ role: "tool", content: results });
 }
 
 function closeWithUser(

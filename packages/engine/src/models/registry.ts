@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { LivePart } from "@parley/protocol";
 import type { Clock } from "../lib/clock.ts";
 import { ParleyError } from "../lib/errors.ts";
@@ -59,6 +60,7 @@ export function createModels(config: ModelsConfig, deps: ModelsDeps): ModelPort 
   const compatible = config.compatible ?? [];
   const bases = [config.openai, config.anthropic, config.google, ...compatible];
   for (const base of bases) if (base?.baseURL !== undefined) checkBaseURL(base.baseURL);
+  for (const base of bases) if (base !== undefined) checkHeaders(base);
   checkNames(compatible);
   return new Models(config, providersOf(config, deps.clock), deps);
 }
@@ -182,6 +184,22 @@ function checkBaseURL(baseURL: string): void {
     throw new ModelsConfigInvalid(
       `A provider's base URL must begin with http:// or https://: "${baseURL}".`,
     );
+  }
+}
+
+/** Found at the start instead of at the first call; and what is wrong with a secret is said without it. */
+function checkHeaders({ apiKey, headers }: Pick<CompatibleConfig, "apiKey" | "headers">): void {
+  const all = { authorization: apiKey ?? "", ...headers };
+  for (const [name, value] of Object.entries(all)) {
+    try {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    } catch {
+      const what = name === "authorization" ? "API key" : `header ${JSON.stringify(name)}`;
+      throw new ModelsConfigInvalid(
+        `A provider's ${what} has characters that no header can carry. Is there a line break in it?`,
+      );
+    }
   }
 }
 

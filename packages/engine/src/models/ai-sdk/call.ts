@@ -134,7 +134,7 @@ function finishReasonOf(
   }
 }
 
-function usageOf({ inputTokens, outputTokens }: LanguageModelV4Usage): Usage | null {
+function usageOf({ inputTokens, outputTokens, raw }: LanguageModelV4Usage): Usage | null {
   const input = tokens(inputTokens.total);
   const output = tokens(outputTokens.total);
   const reasoning = tokens(outputTokens.reasoning);
@@ -145,8 +145,14 @@ function usageOf({ inputTokens, outputTokens }: LanguageModelV4Usage): Usage | n
     ...(output === null ? {} : { output_tokens: output }),
     ...(reasoning === null ? {} : { reasoning_tokens: reasoning }),
     ...(cached === null ? {} : { cached_input_tokens: cached }),
-    total_tokens: (input ?? 0) + (output ?? 0),
+    total_tokens: Math.max((input ?? 0) + (output ?? 0), saidTotal(raw)),
   };
+}
+
+/** Some providers count reasoning apart from the output, and only their total holds it. */
+function saidTotal(raw: LanguageModelV4Usage["raw"]): number {
+  const total = raw?.["total_tokens"] ?? raw?.["totalTokenCount"];
+  return typeof total === "number" ? (tokens(total) ?? 0) : 0;
 }
 
 function tokens(count: number | undefined): number | null {

@@ -92,7 +92,8 @@ export class EventFilter {
     switch (this.#wire) {
       case "openai-chat":
         if (data === "[DONE]") return { keep: true, last: true };
-        return { keep: !data.startsWith("{") || /"(choices|error)"/.test(data) };
+        // What is no JSON at all is not an unknown event but a broken stream: the adapter shall say so.
+        return { keep: /"(choices|error)"\s*:/.test(data) || parsed(data) === null };
       case "openai-responses":
         if (data === "[DONE]") return { keep: true, last: true };
         return this.#judgeResponses(typeOf(data));
@@ -137,7 +138,6 @@ export class EventFilter {
       case "error":
         return { keep: true };
       default:
-        // What is no JSON at all is not an unknown event but a broken stream: the adapter shall say so.
         return { keep: type === "" && parsed(data) === null };
     }
   }

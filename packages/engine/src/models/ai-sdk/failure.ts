@@ -135,9 +135,17 @@ function saidBy(value: unknown): Said {
   return said;
 }
 
+const bugs: ReadonlySet<string> = new Set([
+  "TypeError",
+  "RangeError",
+  "ReferenceError",
+  "AssertionFailed",
+]);
+
 function codesOfError(error: Error): string[] {
   const code = "code" in error && typeof error.code === "string" ? [error.code] : [];
-  return error.name.startsWith("AI_") ? [...code, error.name] : code;
+  const isNamed = error.name.startsWith("AI_") || bugs.has(error.name);
+  return isNamed ? [...code, error.name] : code;
 }
 
 function parsed(text: string): unknown {

@@ -101,7 +101,7 @@ export class ModelHttp {
         signal === undefined
           ? () => {}
           : onAbort(signal, (reason) => {
-              reject(reason);
+              reject(reason instanceof Error ? reason : new Error("aborted"));
               request.destroy();
             });
       request.on("close", off);
@@ -168,6 +168,11 @@ export class ModelHttp {
           });
           body.on("close", () => fail(new LostConnection()));
           take(first);
+          // The sniffing may have read up to the end: no event tells of that any more.
+          if (body.readableEnded) {
+            if (isOpen) pass(filter.end());
+            close();
+          }
         },
         pull() {
           body.resume();

@@ -18,8 +18,11 @@ begin
     new.generation_attempt := 0;
     new.takeovers := 0;
   end if;
-  if new.queue_version <> old.queue_version and new.queue_version <> new.snapshot_version then
-    raise exception 'chat %: queue_version moves only to the snapshot', old.id using errcode = 'check_violation';
+  -- Depth 1 is a statement of the application's; the queue's own trigger comes at depth 2.
+  if (new.queue_version, new.queue_length) is distinct from (old.queue_version, old.queue_length)
+    and (pg_trigger_depth() < 2 or new.queue_version <> new.snapshot_version)
+  then
+    raise exception 'chat %: queue_version and queue_length follow the queue', old.id using errcode = 'check_violation';
   end if;
   if new.generation_attempt <> old.generation_attempt then
     new.retry_state := null;
@@ -95,14 +98,13 @@ begin
       raise exception 'message %: a message cannot move to another chat', old.id using errcode = 'check_violation';
     end if;
     new.revision := old.revision;
-    if new.parts is distinct from old.parts then
-      new.tool_call_ids := parley.open_calls_of(new.parts);
-      new.tool_result_ids := parley.results_of(new.parts);
-    end if;
+    new.tool_call_ids := old.tool_call_ids;
+    new.tool_result_ids := old.tool_result_ids;
     if new is not distinct from old then
       return null;
     end if;
-  else
+  end if;
+  if tg_op = 'INSERT' or (new.parts, new.role) is distinct from (old.parts, old.role) then
     new.tool_call_ids := case when new.role = 'assistant' then parley.open_calls_of(new.parts) end;
     new.tool_result_ids := case when new.role in ('assistant', 'tool') then parley.results_of(new.parts) end;
   end if;

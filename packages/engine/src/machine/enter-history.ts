@@ -1,6 +1,7 @@
 import type { ClosingReason } from "../domain/closing.ts";
-import { IdempotencyKeyReused } from "../domain/errors.ts";
+import { IdempotencyKeyReused, QueuedMessageNotFound } from "../domain/errors.ts";
 import type { MessageRow, NewMessage, QueueRow, TrackedCall } from "../domain/rows.ts";
+import type { State } from "../domain/state.ts";
 import { readTrackedCalls } from "../store/executions.ts";
 import { clientIdTaken, deleteQueued, readQueue } from "../store/queue.ts";
 import type { Bundle } from "./bundle.ts";
@@ -48,4 +49,9 @@ export async function readQueueAndCalls(bundle: Bundle): Promise<[QueueRow[], Tr
     readQueue(bundle.tx, bundle.chatId),
     readTrackedCalls(bundle.tx, bundle.chatId),
   ]);
+}
+
+/** With nothing queued there is no such queued message: it may have been sent a moment ago. */
+export function refuseQueued(_from: State, input: { readonly queued_id: number }): Error {
+  return new QueuedMessageNotFound(input.queued_id);
 }

@@ -1,4 +1,4 @@
-import { ChatBusy, ChatNotFound, InvalidState, TransitionRejected } from "../domain/errors.ts";
+import { ChatNotFound, InvalidState, TransitionRejected } from "../domain/errors.ts";
 import type { State } from "../domain/state.ts";
 import { landings, type TransitionName } from "../domain/transitions.ts";
 import { assert } from "../lib/assert.ts";
@@ -7,6 +7,12 @@ import type { Bundle } from "./bundle.ts";
 /** A transition: applies itself to a bundle, or throws a typed refusal. */
 export type Apply<Input, Result> = (bundle: Bundle, input: Input) => Promise<Result>;
 
+export interface TransitionOptions<Input> {
+  readonly variantOf?: (input: Input, bundle: Bundle) => string | undefined;
+  /** A better answer than `TransitionRejected` for a state that the table does not list; null: there is none. */
+  readonly refuse?: (from: State, input: Input) => Error | null;
+}
+
 /**
  * Holds a transition to the table at both ends: the state it starts from lists it, in this variant, and the state it
  * landed in is in the cell. The first is the world's doing and a typed refusal; the second would be our bug.
@@ -14,14 +20,18 @@ export type Apply<Input, Result> = (bundle: Bundle, input: Input) => Promise<Res
 export function transition<Input, Result>(
   name: TransitionName,
   apply: Apply<Input, Result>,
-  variantOf: (input: Input, bundle: Bundle) => string | undefined = () => undefined,
+  { variantOf, refuse }: TransitionOptions<Input> = {},
 ): Apply<Input, Result> {
   return async (bundle, input) => {
     await bundle.refreshState();
     const from = bundle.state;
-    const variant = variantOf(input, bundle);
-    const to = landings(name, from, variant);
-    if (to === null) throw refusal(bundle, name, from, variant);
+    const to = landings(name, from, variantOf?.(input, bundle));
+    if (to === null) {
+      if (from === "N") throw new ChatNotFound(bundle.chatId);
+      if (from === "Invalid") throw new InvalidState(bundle.chatId, name);
+      if (from.startsWith("X")) throw new TransitionRejected(name, from, "the chat is archived");
+      throw refuse?.(from, input) ?? new TransitionRejected(name, from, "not in this state");
+    }
     const result = await apply(bundle, input);
     if (from === "N") bundle.born();
     await bundle.refreshState();
@@ -29,24 +39,4 @@ export function transition<Input, Result>(
     assert(to.includes(landed), `${name} from ${from} landed in ${landed}`);
     return result;
   };
-}
-
-function refusal(
-  bundle: Bundle,
-  name: TransitionName,
-  from: State,
-  variant: string | undefined,
-): Error {
-  if (from === "N") return new ChatNotFound(bundle.chatId);
-  if (from === "Invalid") return new InvalidState(bundle.chatId, name);
-  if (name === "sendMessage" && variant === "reject" && !from.startsWith("X")) {
-    return new ChatBusy(from);
-  }
-  return new TransitionRejected(name, from, reasonOf(name, from));
-}
-
-function reasonOf(name: TransitionName, from: State): string {
-  if (from.startsWith("X")) return "the chat is archived";
-  if (name === "clearContext" && from === "E1") return "queue_not_empty";
-  return "not possible in this state";
 }

@@ -126,7 +126,8 @@ export async function updateChat(
   const shape: string[] = [];
   for (const column of columns) {
     const value = changes[column];
-    const sql = spelled[`${column}=${String(value)}`];
+    const plain = typeof value === "string" || typeof value === "boolean";
+    const sql = plain ? spelled[`${column}=${value}`] : undefined;
     shape.push(sql === undefined ? column : `${column}!`);
     if (sql !== undefined) {
       sets.push(sql);

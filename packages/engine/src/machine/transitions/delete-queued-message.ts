@@ -1,5 +1,6 @@
 import { QueuedMessageNotFound } from "../../domain/errors.ts";
 import { takeQueued } from "../../store/queue.ts";
+import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
 export interface DeleteQueuedMessage {
@@ -14,4 +15,5 @@ export const deleteQueuedMessage = transition<DeleteQueuedMessage, void>(
       throw new QueuedMessageNotFound(queued_id);
     }
   },
+  { refuse: refuseQueued },
 );

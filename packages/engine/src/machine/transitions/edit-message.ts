@@ -57,5 +57,5 @@ export const editMessage = transition<EditMessage, MessageRow>(
     });
     return entered;
   },
-  ({ keep_queue }) => (keep_queue ? "keep_queue" : undefined),
+  { variantOf: ({ keep_queue }) => (keep_queue ? "keep_queue" : undefined) },
 );

@@ -1,6 +1,7 @@
 import { QueuedMessageNotFound } from "../../domain/errors.ts";
 import type { QueueRow } from "../../domain/rows.ts";
 import { readQueue, updateQueued } from "../../store/queue.ts";
+import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
 export interface EditQueuedMessage {
@@ -18,4 +19,5 @@ export const editQueuedMessage = transition<EditQueuedMessage, void>(
     bundle.queueTouched();
     await updateQueued(tx, chatId, queued_id, parts ?? null, manner ?? null);
   },
+  { refuse: refuseQueued },
 );

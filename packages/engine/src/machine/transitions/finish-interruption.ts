@@ -12,7 +12,12 @@ export interface FinishInterruption {
 }
 
 /** What leaving `I*` clears, wherever it leads. */
-const cleared = { hold: false, compaction_requested_at: null, compact_only: false } as const;
+const cleared = {
+  hold: false,
+  retry_state: null,
+  compaction_requested_at: null,
+  compact_only: false,
+} as const;
 
 /** Keeps what was said; then the queue's head is next, unless the queue is held. Gives every message inserted. */
 export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
@@ -42,7 +47,7 @@ export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
     await bundle.set({ ...cleared, status: "running", turn_message_id: entered.id });
     return [...rows, ...messages];
   },
-  (_input, bundle) => (bundle.flags.hold ? "hold" : undefined),
+  { variantOf: (_input, bundle) => (bundle.flags.hold ? "hold" : undefined) },
 );
 
 async function unsteer(bundle: Bundle): Promise<void> {

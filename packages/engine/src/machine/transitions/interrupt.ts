@@ -10,5 +10,5 @@ export const interrupt = transition<Interrupt, void>(
   "interrupt",
   async (bundle, { hold }) =>
     void (await bundle.set({ status: "interrupting", hold, requires_action_deadline_at: null })),
-  ({ hold }) => (hold ? "hold" : undefined),
+  { variantOf: ({ hold }) => (hold ? "hold" : undefined) },
 );

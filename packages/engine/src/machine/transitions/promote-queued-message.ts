@@ -3,6 +3,7 @@ import type { MessageRow, QueueRow } from "../../domain/rows.ts";
 import { rankQueue, updateQueued } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
 import { promote, readQueueAndCalls } from "../enter-history.ts";
+import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
 export interface PromoteQueuedMessage {
@@ -33,6 +34,7 @@ export const promoteQueuedMessage = transition<PromoteQueuedMessage, MessageRow[
     });
     return messages;
   },
+  { refuse: refuseQueued },
 );
 
 /** It now interrupts, so that a later interruption by another message comes behind it. */

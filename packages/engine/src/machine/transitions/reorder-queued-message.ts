@@ -1,5 +1,6 @@
 import { QueuedMessageNotFound } from "../../domain/errors.ts";
 import { rankQueue, readQueue } from "../../store/queue.ts";
+import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
 export interface ReorderQueuedMessage {
@@ -18,4 +19,5 @@ export const reorderQueuedMessage = transition<ReorderQueuedMessage, void>(
     bundle.queueTouched();
     await rankQueue(tx, chatId, rest.toSpliced(position, 0, queued_id));
   },
+  { refuse: refuseQueued },
 );

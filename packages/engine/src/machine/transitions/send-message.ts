@@ -1,5 +1,5 @@
 import type { SendMessage as Request } from "@parley/protocol";
-import { QueueFull } from "../../domain/errors.ts";
+import { ChatBusy, QueueFull } from "../../domain/errors.ts";
 import type { MessageRow, QueueRow } from "../../domain/rows.ts";
 import { insertQueued, rankQueue, readQueue } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
@@ -40,7 +40,10 @@ export const sendMessage = transition<SendMessage, Sent>(
         return { messages: [], queued: await wait(bundle, input) };
     }
   },
-  ({ when_busy }) => when_busy,
+  {
+    variantOf: ({ when_busy }) => when_busy,
+    refuse: (from, { when_busy }) => (when_busy === "reject" ? new ChatBusy(from) : null),
+  },
 );
 
 /** Nothing runs and nothing waits: straight into history. */

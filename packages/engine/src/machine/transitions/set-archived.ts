@@ -10,7 +10,7 @@ export interface SetArchived {
 const setOne = transition<SetArchived, void>(
   "setArchived",
   async (bundle, { archived }) => void (await bundle.set({ archived })),
-  ({ archived }) => `archived=${archived}`,
+  { variantOf: ({ archived }) => `archived=${archived}` },
 );
 
 /**

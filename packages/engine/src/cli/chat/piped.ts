@@ -1,0 +1,84 @@
+import { createInterface } from "node:readline/promises";
+import { parseLine } from "./commands.ts";
+import { perform } from "./perform.ts";
+import { Session, type SessionOptions } from "./session.ts";
+
+export interface PipedOptions {
+  session: Omit<SessionOptions, "style" | "out" | "err" | "onShown">;
+  input: NodeJS.ReadableStream;
+  output: NodeJS.WritableStream;
+  errorOutput: NodeJS.WritableStream;
+  /** How to hear of Ctrl-C; returns how to stop listening. */
+  interrupts: ((heard: () => void) => () => void) | undefined;
+  begin(session: Session): Promise<void>;
+}
+
+/**
+ * Sends line after line, each when the one before has been answered. Resolves with the exit code: 0, 1 when a reply
+ * failed, 130 when it was interrupted.
+ */
+export async function pipe(options: PipedOptions): Promise<number> {
+  const session = new Session({
+    ...options.session,
+    style: "plain",
+    out: (text) => void options.output.write(text),
+    err: (text) => void options.errorOutput.write(text),
+    onShown: () => {},
+  });
+  let interrupted = false;
+  let stopping: Promise<void> = Promise.resolve();
+  const deaf = options.interrupts?.(() => {
+    if (interrupted || !session.busy) session.abort();
+    // What it could not do shows in the reply that goes on.
+    else stopping = session.stop(false).catch(() => {});
+    interrupted = true;
+  });
+  try {
+    await options.begin(session);
+    const code = await sendLines(session, options.input, () => interrupted);
+    return interrupted ? 130 : code;
+  } catch (error) {
+    if (interrupted) return 130;
+    throw error;
+  } finally {
+    deaf?.();
+    await stopping;
+    session.ink({ kind: "break" });
+    await session.close();
+  }
+}
+
+async function sendLines(
+  session: Session,
+  input: NodeJS.ReadableStream,
+  interrupted: () => boolean,
+): Promise<number> {
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  let performed = false;
+  try {
+    for await (const line of lines) {
+      const command = parseLine(line);
+      if (command.name === "quit") break;
+      await waitFor(session, command.name === "tool");
+      if (interrupted() || (performed && failed(session))) break;
+      await perform(session, command);
+      performed = true;
+    }
+  } finally {
+    lines.close();
+  }
+  await waitFor(session, false);
+  return performed && failed(session) ? 1 : 0;
+}
+
+/** A result for a tool call is what an unfinished reply may be waiting for. */
+async function waitFor(session: Session, orAction: boolean): Promise<void> {
+  await session.until(
+    () => !session.busy || (orAction && session.screen.transcript.actions !== null),
+  );
+}
+
+/** The last reply failed, or the chat is gone. */
+function failed(session: Session): boolean {
+  return session.lost || session.screen.transcript.status?.status === "error";
+}

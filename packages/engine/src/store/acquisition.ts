@@ -1,0 +1,149 @@
+import type { ChatRow } from "../domain/rows.ts";
+import type { ReadTx, Sql, WriteTx } from "../postgres/sql.ts";
+
+/** What a worker may take, and how much of it. */
+export interface Wanted {
+  readonly worker_id: string;
+  /** Room for chats that need a model; those that anybody may take come on top. */
+  readonly free: number;
+  /** How many chats that anybody may take (interrupting, or waiting past their deadline). */
+  readonly unconditional_max: number;
+  /** Models that this worker is known not to have. */
+  readonly refused_models: readonly string[];
+  /** Workers held for dead although the database's clock does not say so, with the beat that was seen of them. */
+  readonly expired: readonly { readonly id: string; readonly beat_us: number }[];
+  readonly lease_ms: number;
+  readonly silence_ms: number;
+  /** For how long a worker must have been healthy before it takes chats that name another. */
+  readonly settled_ms: number;
+}
+
+/** Chats looked at per pass and kind: bounds the ranking when thousands wait. */
+const rankedMax = 500;
+
+/**
+ * Runnable chats that nobody alive owns. `me` is empty, and so is everything, unless the asking worker is alive and not
+ * draining. Ranked in turn over owners, so that one owner with a thousand chats does not keep the others waiting.
+ */
+const unowned = `
+  with me as materialized (
+    select id, healthy_since <= parley.now() - make_interval(secs => $7::double precision / 1000) as settled
+    from parley.workers
+    where id = $1 and not draining
+      and heartbeat_at > parley.now() - make_interval(secs => $5::double precision / 1000)
+  ), dead as materialized (
+    select d.id from parley.dead_workers($5, $6) as d (id)
+    union
+    select w.id from parley.workers w
+      join unnest($8::uuid[], $9::bigint[]) as e (id, beat_us) on e.id = w.id
+        and (extract(epoch from w.heartbeat_at) * 1000000)::bigint = e.beat_us
+  ), here as materialized (select parley.now() as now)`;
+
+const isUnowned = `(c.worker_id is null or (me.settled and c.worker_id <> me.id and (
+    c.worker_id in (select id from dead)
+    or not exists (select from parley.workers w where w.id = c.worker_id))))`;
+
+const unconditional = `(c.status = 'interrupting'
+    or (c.status = 'requires_action' and c.requires_action_deadline_at <= here.now))`;
+
+const candidates = `
+  , anybodys as (
+    select c.id from parley.chats c, me, here
+    where c.runnable_since is not null and not c.archived and ${isUnowned} and ${unconditional}
+    order by c.runnable_since limit $3
+  ), mine as (
+    select id, turn, since from (
+      select id, since, row_number() over (partition by owner_id order by since) as turn from (
+        select c.id, c.owner_id, c.runnable_since as since from parley.chats c, me, here
+        where c.runnable_since is not null and not c.archived and ${isUnowned} and not ${unconditional}
+          and c.model <> all ($4::text[])
+        order by c.runnable_since limit ${rankedMax}
+      ) oldest
+    ) ranked order by turn, since limit case when $2::integer <= 0 then 0 else ${rankedMax} end
+  )`;
+
+function valuesOf(wanted: Wanted): unknown[] {
+  return [
+    wanted.worker_id,
+    wanted.free,
+    wanted.unconditional_max,
+    wanted.refused_models,
+    wanted.lease_ms,
+    wanted.silence_ms,
+    wanted.settled_ms,
+    wanted.expired.map(({ id }) => id),
+    wanted.expired.map(({ beat_us }) => beat_us),
+  ];
+}
+
+/** Whether there is anything to take: one read, so that an idle worker opens no transactions. */
+export async function anyRunnable(
+  sql: Pick<Sql, "query"> | ReadTx,
+  wanted: Wanted,
+): Promise<boolean> {
+  const [row] = await sql.query<{ found: boolean }>({
+    name: "acquisition.any",
+    text: `${unowned} ${candidates}
+      select exists (select from anybodys) or exists (select from mine) as found`,
+    values: valuesOf(wanted),
+  });
+  return row?.found ?? false;
+}
+
+/**
+ * Locks what is to be taken, skipping what others hold. The conditions are said again where the lock is taken: a row
+ * that changed while it was waited for is judged by its newest version.
+ */
+export async function lockRunnable(tx: WriteTx, wanted: Wanted): Promise<ChatRow[]> {
+  return await tx.query<ChatRow>({
+    name: "acquisition.lock",
+    text: `${unowned} ${candidates}
+      , taken_anybodys as (
+        select c.* from parley.chats c join anybodys a on a.id = c.id, me, here
+        where c.runnable_since is not null and not c.archived and ${isUnowned} and ${unconditional}
+        for update of c skip locked
+      ), taken_mine as (
+        select c.* from parley.chats c join mine m on m.id = c.id, me, here
+        where c.runnable_since is not null and not c.archived and ${isUnowned} and not ${unconditional}
+        order by m.turn, m.since limit greatest($2::integer, 0)
+        for update of c skip locked
+      )
+      select * from taken_anybodys union all select * from taken_mine`,
+    values: valuesOf(wanted),
+  });
+}
+
+export interface Taking {
+  readonly chat_id: string;
+  readonly runner_id: string;
+}
+
+/**
+ * Names the runners on rows that `lockRunnable` has locked, and bumps them. A chat taken from a dead owner while a step
+ * was in flight counts as a takeover; one that only waited, in a back-off for instance, does not.
+ */
+export async function takeChats(
+  tx: WriteTx,
+  workerId: string,
+  takings: readonly Taking[],
+): Promise<ChatRow[]> {
+  return await tx.query<ChatRow>({
+    name: "acquisition.take",
+    text: `update parley.chats c set snapshot_version = c.snapshot_version + 1, worker_id = $1, runner_id = t.runner_id,
+             takeovers = c.takeovers + case
+               when c.worker_id is not null and c.status = 'running' and c.generation_attempt > 0
+                 and c.retry_state is null then 1 else 0 end
+           from unnest($2::uuid[], $3::uuid[]) as t (id, runner_id)
+           where c.id = t.id returning c.*`,
+    values: [workerId, takings.map((t) => t.chat_id), takings.map((t) => t.runner_id)],
+  });
+}
+
+/** The chats that name this worker: what the audit compares with its runners. */
+export async function readOwned(sql: Pick<Sql, "query">, workerId: string): Promise<ChatRow[]> {
+  return await sql.query<ChatRow>({
+    name: "acquisition.owned",
+    text: `select * from parley.chats where worker_id = $1`,
+    values: [workerId],
+  });
+}

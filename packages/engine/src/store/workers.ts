@@ -1,0 +1,155 @@
+import type { ChatRow } from "../domain/rows.ts";
+import type { Database } from "../postgres/database.ts";
+import type { Sql, WriteTx } from "../postgres/sql.ts";
+
+/** What a worker tells of itself when it starts. */
+export interface NewWorker {
+  readonly id: string;
+  /** Where other replicas reach its episodes; null where it takes no links. */
+  readonly relay_url: string | null;
+  readonly version: string;
+  readonly capacity: number;
+}
+
+/** What a beat writes. */
+export interface Beat {
+  readonly worker_id: string;
+  readonly draining: boolean;
+  /** The key of the advisory lock that the worker has proved to hold; null while it has not. */
+  readonly lock_key: number | null;
+  /** The worker lost a connection of its own since the last beat: its health begins anew. */
+  readonly reset_health: boolean;
+  readonly beat_ms: number;
+}
+
+export async function registerWorker(sql: Sql, worker: NewWorker): Promise<void> {
+  await sql.query({
+    name: "workers.register",
+    text: `insert into parley.workers (id, relay_url, version, capacity) values ($1, $2, $3, $4)
+           on conflict (id) do nothing`,
+    values: [worker.id, worker.relay_url, worker.version, worker.capacity],
+  });
+}
+
+/** False when the row is gone: others held this worker for dead, and removed it. */
+export async function beatWorker(sql: Sql, beat: Beat): Promise<boolean> {
+  const rows = await sql.query<{ id: string }>({
+    name: "workers.beat",
+    text: `with t as materialized (select parley.now() as now)
+           update parley.workers w set heartbeat_at = t.now, draining = $2, lock_key = $3,
+             healthy_since = case
+               when $4 or w.healthy_since > t.now
+                 or t.now - w.heartbeat_at > make_interval(secs => 2 * $5::double precision / 1000) then t.now
+               else w.healthy_since end
+           from t where w.id = $1 returning w.id`,
+    values: [beat.worker_id, beat.draining, beat.lock_key, beat.reset_health, beat.beat_ms],
+  });
+  return rows.length === 1;
+}
+
+/** A worker that is, or may be, out of action. */
+export interface Suspect {
+  readonly id: string;
+  /** Its last beat, in microseconds since 1970: exact, so that a change of it is seen. */
+  readonly beat_us: number;
+  readonly dead: boolean;
+  /** Its beat lies in the future of the database's clock: time alone will not tell whether it lives. */
+  readonly ahead: boolean;
+  /** Runnable chats name it. */
+  readonly owns: boolean;
+}
+
+/** The one query of the search for dead owners. */
+export async function readSuspects(
+  sql: Pick<Sql, "query">,
+  leaseMs: number,
+  silenceMs: number,
+): Promise<Suspect[]> {
+  return await sql.query<Suspect>({
+    name: "workers.suspects",
+    text: `select w.id, (extract(epoch from w.heartbeat_at) * 1000000)::bigint as beat_us,
+             d.id is not null as dead, w.heartbeat_at > parley.now() as ahead,
+             exists (select from parley.chats c where c.worker_id = w.id and c.runnable_since is not null) as owns
+           from parley.workers w
+           left join parley.dead_workers($1, $2) as d (id) on d.id = w.id
+           where d.id is not null or w.heartbeat_at > parley.now()`,
+    values: [leaseMs, silenceMs],
+  });
+}
+
+/** Removes the row when no chat names it any more. */
+export async function removeWorker(sql: Sql, workerId: string): Promise<boolean> {
+  const rows = await sql.query({
+    name: "workers.remove",
+    text: `delete from parley.workers w
+           where id = $1 and not exists (select from parley.chats c where c.worker_id = w.id) returning id`,
+    values: [workerId],
+  });
+  return rows.length === 1;
+}
+
+/** Removes what dead workers left behind: rows that no chat names, silent for `graceMs`. */
+export async function sweepWorkers(tx: WriteTx, graceMs: number): Promise<string[]> {
+  const rows = await tx.query<{ id: string }>({
+    name: "workers.sweep",
+    text: `delete from parley.workers w
+           where heartbeat_at < parley.now() - make_interval(secs => $1::double precision / 1000)
+             and not exists (select from parley.chats c where c.worker_id = w.id) returning id`,
+    values: [graceMs],
+  });
+  return rows.map((row) => row.id);
+}
+
+/** Takes the session lock; false when another session holds it. */
+export async function tryLock(sql: Sql, key: number): Promise<boolean> {
+  const [row] = await sql.query<{ taken: boolean }>({
+    name: "workers.lock",
+    text: `select pg_try_advisory_lock($1::bigint) as taken`,
+    values: [key],
+  });
+  return row?.taken ?? false;
+}
+
+/** Which backend answers, and whether the lock shows under it. */
+export async function seeLock(sql: Sql, key: number): Promise<{ pid: number; held: boolean }> {
+  const [row] = await sql.query<{ pid: number; held: boolean }>({
+    name: "workers.see_lock",
+    text: `select pg_backend_pid() as pid, exists (
+             select from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+               and pid = pg_backend_pid()
+               and database = (select oid from pg_database where datname = current_database())
+               and classid = (($1::bigint >> 32) & 4294967295)::oid
+               and objid = ($1::bigint & 4294967295)::oid) as held`,
+    values: [key],
+  });
+  return row ?? { pid: 0, held: false };
+}
+
+/** Milliseconds until `time` by the database's clock; 0 or less once it has come. */
+export async function readDelayUntil(database: Pick<Database, "one">, time: Date): Promise<number> {
+  const [row] = await database.one<{ ms: number }>(
+    {
+      name: "workers.delay_until",
+      text: `select (extract(epoch from ($1::timestamptz - parley.now())) * 1000)::double precision as ms`,
+      values: [time],
+    },
+    { operation: "worker.delay" },
+  );
+  return row?.ms ?? 0;
+}
+
+/** The row as it is committed now; undefined when there is none. */
+export async function readChatNow(
+  database: Pick<Database, "one">,
+  chatId: string,
+): Promise<ChatRow | undefined> {
+  const [row] = await database.one<ChatRow>(
+    {
+      name: "workers.chat",
+      text: `select * from parley.chats where id = $1`,
+      values: [chatId],
+    },
+    { operation: "worker.read" },
+  );
+  return row;
+}

@@ -1,0 +1,215 @@
+import type { ChatRow } from "../../domain/rows.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Random } from "../../lib/random.ts";
+import { Scope } from "../../lib/scope.ts";
+import { Wake } from "../../lib/wake.ts";
+import { acquireBatch } from "../../machine/acquire-batch.ts";
+import type { Machine } from "../../machine/machine.ts";
+import type { Acquirer, Reservation } from "../../machine/ports.ts";
+import type { ModelPort } from "../../models/model-port.ts";
+import type { Database } from "../../postgres/database.ts";
+import { anyRunnable, type Wanted } from "../../store/acquisition.ts";
+import { readSuspects } from "../../store/workers.ts";
+import {
+  expiredBeats,
+  noFutureBeats,
+  observeBeats,
+  type FutureBeats,
+} from "../liveness/future-beats.ts";
+import type { Liveness } from "../liveness/loop.ts";
+import type { LivenessOptions } from "../liveness/options.ts";
+import type { WorkerObserver } from "../observer.ts";
+import type { RunnerManager } from "../runner/manager.ts";
+import { decideReserve, freeOf, jittered, needsModel } from "./state.ts";
+
+export interface AcquisitionOptions {
+  /** Chats with a model call or working tools in flight. */
+  readonly capacity: number;
+  /** Between two looks, about: what the hints have missed waits this long. */
+  readonly timerMs: number;
+  /** Between two searches for dead owners. */
+  readonly searchMs: number;
+  /** Chats taken at once of those that need no capacity. */
+  readonly unconditionalMax: number;
+}
+
+export const acquisitionDefaults: AcquisitionOptions = {
+  capacity: 100,
+  timerMs: 1_000,
+  searchMs: 250,
+  unconditionalMax: 100,
+};
+
+/** Models that were found not to be configured here. Bounded: names come from users. */
+const refusedModelsMax = 1_000;
+
+export interface AcquisitionDeps {
+  readonly machine: Machine;
+  readonly database: Database;
+  readonly models: ModelPort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer: WorkerObserver;
+  readonly liveness: Liveness;
+  readonly livenessOptions: LivenessOptions;
+  readonly manager: RunnerManager;
+  readonly options: AcquisitionOptions;
+}
+
+/** Takes chats: those that the API of this replica has just made runnable, and those that are found. */
+export class Acquisition implements Acquirer {
+  readonly #deps: AcquisitionDeps;
+  readonly #scope: Scope;
+  readonly #wake = new Wake();
+  readonly #refused = new Set<string>();
+  #futureBeats: FutureBeats = noFutureBeats;
+  #draining = false;
+  /** The last look left chats behind that wait for room: a new one does not overtake them. */
+  #othersWait = false;
+
+  constructor(deps: AcquisitionDeps) {
+    this.#deps = deps;
+    this.#scope = new Scope((error, label) =>
+      deps.logger.error({ err: error, label }, "acquisition failed"),
+    );
+  }
+
+  start(): void {
+    void this.#scope.run("acquisition", async (signal) => await this.#acquireForever(signal));
+    void this.#scope.run("dead owners", async (signal) => await this.#searchForever(signal));
+  }
+
+  async stop(): Promise<void> {
+    this.#draining = true;
+    await this.#scope.stop();
+  }
+
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** There may be something to take. */
+  hint(): void {
+    const { manager, options } = this.#deps;
+    if (freeOf(options.capacity, manager.working) === 0) this.#othersWait = true;
+    this.#wake.set();
+  }
+
+  reserve(chat: ChatRow): Reservation | null {
+    const { liveness, manager, models, observer, options } = this.#deps;
+    const reserved = decideReserve(chat, {
+      accepting: !this.#draining && liveness.sure,
+      free: freeOf(options.capacity, manager.working),
+      othersWait: this.#othersWait,
+      hasModel: models.has(chat.model),
+    });
+    if (!reserved) return null;
+    const reservation = manager.reserve(chat, liveness.workerId);
+    return {
+      ...reservation,
+      confirm: (row) => {
+        observer.acquired(row, "with_commit");
+        reservation.confirm(row);
+      },
+    };
+  }
+
+  async #acquireForever(signal: AbortSignal): Promise<void> {
+    const { clock, random, logger, options } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        while (!signal.aborted && (await this.#pass()) === "again");
+      } catch (error) {
+        logger.warn({ err: error }, "chats could not be taken");
+      }
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#wake.wait(signal, clock, jittered(options.timerMs, random), "acquisition.timer");
+    }
+  }
+
+  /** One look, and one transaction where there is something to take. */
+  async #pass(): Promise<"again" | "done"> {
+    const { machine, database, models, manager, observer, liveness } = this.#deps;
+    if (this.#draining || !liveness.sure) return "done";
+    const wanted = this.#wanted();
+    const look = {
+      query: async <R>(statement: Parameters<Database["one"]>[0]) =>
+        await database.one<R>(statement, { operation: "worker.look" }),
+    };
+    if (!(await anyRunnable(look, wanted))) {
+      if (wanted.free > 0) this.#othersWait = false;
+      return "done";
+    }
+    let refused = 0;
+    const { taken, found } = await acquireBatch(machine, {
+      wanted,
+      reserve: (chat) => {
+        if (this.#draining) return null;
+        if (needsModel(chat) && !models.has(chat.model)) {
+          refused += 1;
+          this.#refuse(chat.model);
+          return null;
+        }
+        return manager.reserve(chat, wanted.worker_id);
+      },
+    });
+    for (const { before, chat } of taken) {
+      observer.acquired(chat, before.worker_id === null ? "search" : "takeover");
+    }
+    // As many as there was room for: there may be more, and they were there first.
+    this.#othersWait = taken.filter(({ chat }) => chat.status === "running").length >= wanted.free;
+    return refused > 0 || (found > 0 && taken.length > 0) ? "again" : "done";
+  }
+
+  #wanted(): Wanted {
+    const { liveness, livenessOptions, manager, options, clock } = this.#deps;
+    const { leaseMs, silenceMs, settledBeats, beatMs } = livenessOptions;
+    return {
+      worker_id: liveness.workerId,
+      free: freeOf(options.capacity, manager.working),
+      unconditional_max: options.unconditionalMax,
+      refused_models: [...this.#refused],
+      expired: expiredBeats(this.#futureBeats, clock.monotonic(), leaseMs),
+      lease_ms: leaseMs,
+      silence_ms: silenceMs,
+      settled_ms: settledBeats * beatMs,
+    };
+  }
+
+  #refuse(model: string): void {
+    if (this.#refused.size >= refusedModelsMax) this.#refused.clear();
+    this.#refused.add(model);
+  }
+
+  async #searchForever(signal: AbortSignal): Promise<void> {
+    const { clock, logger, options } = this.#deps;
+    while (!signal.aborted) {
+      // oxlint-disable-next-line no-await-in-loop
+      await clock.sleep(options.searchMs, "acquisition.search", signal);
+      if (signal.aborted || this.#draining) continue;
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#search();
+      } catch (error) {
+        logger.debug({ err: error }, "the search for dead owners failed");
+      }
+    }
+  }
+
+  async #search(): Promise<void> {
+    const { database, clock, livenessOptions } = this.#deps;
+    const { leaseMs, silenceMs } = livenessOptions;
+    const look = {
+      query: async <R>(statement: Parameters<Database["one"]>[0]) =>
+        await database.one<R>(statement, { operation: "worker.search" }),
+    };
+    const suspects = await readSuspects(look, leaseMs, silenceMs);
+    const now = clock.monotonic();
+    this.#futureBeats = observeBeats(this.#futureBeats, suspects, now);
+    const expired = new Set(expiredBeats(this.#futureBeats, now, leaseMs).map(({ id }) => id));
+    if (suspects.some(({ id, dead, owns }) => owns && (dead || expired.has(id)))) this.hint();
+  }
+}

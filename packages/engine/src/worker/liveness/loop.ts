@@ -1,0 +1,174 @@
+import { linked } from "../../lib/abort.ts";
+import type { Clock } from "../../lib/clock.ts";
+import type { Logger } from "../../lib/logger.ts";
+import type { Random } from "../../lib/random.ts";
+import { Scope } from "../../lib/scope.ts";
+import { Wake } from "../../lib/wake.ts";
+import type { Database } from "../../postgres/database.ts";
+import type { DedicatedConnection } from "../../postgres/dedicated.ts";
+import { beatWorker, registerWorker, removeWorker } from "../../store/workers.ts";
+import { holdLock } from "./lock.ts";
+import type { LivenessOptions } from "./options.ts";
+import {
+  applyLiveness,
+  isSure,
+  reconnectMs,
+  startLiveness,
+  type LivenessEvent,
+  type LivenessState,
+} from "./state.ts";
+
+export interface LivenessDeps {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly options: LivenessOptions;
+  readonly worker: {
+    readonly relay_url: string | null;
+    readonly version: string;
+    readonly capacity: number;
+  };
+  /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
+  readonly onReplaced: (before: string, after: string) => void;
+}
+
+/** Keeps the worker's row alive: one beat a second on a connection of its own, and the lock beside it. */
+export class Liveness {
+  readonly #deps: LivenessDeps;
+  readonly #scope: Scope;
+  readonly #beatNow = new Wake();
+  #state: LivenessState;
+  #beaten: (() => void)[] = [];
+
+  constructor(deps: LivenessDeps) {
+    this.#deps = deps;
+    this.#state = startLiveness(deps.random.uuid());
+    this.#scope = new Scope((error, label) =>
+      deps.logger.error({ err: error, label }, "liveness failed"),
+    );
+  }
+
+  get workerId(): string {
+    return this.#state.workerId;
+  }
+
+  /** Whether what must not happen twice may begin now. */
+  get sure(): boolean {
+    return isSure(this.#state, this.#deps.clock.monotonic(), this.#deps.options);
+  }
+
+  get lockHeld(): boolean {
+    return this.#state.lockKey !== null;
+  }
+
+  /** Resolves with the next acknowledged beat. */
+  beaten(): Promise<void> {
+    return new Promise((resolve) => this.#beaten.push(resolve));
+  }
+
+  /** Resolves when the row has been written, or on stop. */
+  async start(): Promise<void> {
+    const first = this.beaten();
+    void this.#scope.run("liveness.beat", (signal) => this.#beatForever(signal));
+    void this.#scope.run("liveness.lock", (signal) =>
+      holdLock({ ...this.#deps, emit: (event) => this.#apply(event) }, signal),
+    );
+    await first;
+  }
+
+  /** Tells everybody that this worker takes nothing any more. */
+  drain(): void {
+    this.#apply({ type: "drain" });
+    this.#beatNow.set();
+  }
+
+  /** Ends the beats, lets the lock go, and removes the row where no chat names it. */
+  async stop(): Promise<void> {
+    await this.#scope.stop();
+    for (const resolve of this.#beaten.splice(0)) resolve();
+    if (!this.#state.registered) return;
+    try {
+      await this.#deps.database.write(async (tx) => await removeWorker(tx, this.#state.workerId), {
+        operation: "worker.remove",
+      });
+    } catch (error) {
+      this.#deps.logger.debug({ err: error }, "the worker's row stays behind; others sweep it");
+    }
+  }
+
+  #apply(event: LivenessEvent): void {
+    const had = this.#state.lockKey;
+    this.#state = applyLiveness(this.#state, event);
+    // A lock is registered, or unregistered, with a beat: at once, since it shortens or lengthens the wait of others.
+    if (this.#state.lockKey !== had) this.#beatNow.set();
+  }
+
+  async #beatForever(signal: AbortSignal): Promise<void> {
+    const { database, clock, logger, options } = this.#deps;
+    while (!signal.aborted) {
+      let connection: DedicatedConnection | undefined;
+      try {
+        connection = await database.connection("worker.beat", {
+          statementTimeoutMs: options.beatMs * 3,
+          answerWaitMs: options.beatMs * 3,
+        });
+        await this.#beatOn(connection, signal);
+      } catch (error) {
+        if (!signal.aborted) logger.warn({ err: error }, "beats are interrupted");
+      } finally {
+        await connection?.close();
+      }
+      if (signal.aborted) return;
+      this.#apply({ type: "beat_connection_lost" });
+      await clock.sleep(reconnectMs(this.#state.failures, options), "liveness.reconnect", signal);
+    }
+  }
+
+  async #beatOn(connection: DedicatedConnection, signal: AbortSignal): Promise<void> {
+    const { clock, options } = this.#deps;
+    const lost = linked(signal);
+    connection.onLost((cause) => lost.abort(cause));
+    try {
+      while (!lost.signal.aborted) {
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#beat(connection);
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#beatNow.wait(lost.signal, clock, options.beatMs, "liveness.beat");
+      }
+    } finally {
+      lost.dispose();
+    }
+  }
+
+  async #beat(connection: DedicatedConnection): Promise<void> {
+    const { clock, random, logger, options, worker, onReplaced } = this.#deps;
+    const sentAt = clock.monotonic();
+    const { workerId, registered, draining, lockKey, unwell } = this.#state;
+    if (!registered) {
+      await registerWorker(connection, { id: workerId, ...worker });
+      this.#apply({ type: "registered", sentAt });
+      if (lockKey !== null || draining) this.#beatNow.set();
+    } else {
+      const known = await beatWorker(connection, {
+        worker_id: workerId,
+        draining,
+        lock_key: lockKey,
+        reset_health: unwell,
+        beat_ms: options.beatMs,
+      });
+      if (!known) {
+        const next = random.uuid();
+        logger.warn({ before: workerId, after: next }, "others held this worker for dead");
+        this.#apply({ type: "replaced", workerId: next });
+        // The lock is still held; it belongs to the process, not to the name.
+        if (lockKey !== null) this.#apply({ type: "lock_proved", key: lockKey });
+        onReplaced(workerId, next);
+        this.#beatNow.set();
+        return;
+      }
+      this.#apply({ type: "beat", sentAt });
+    }
+    for (const resolve of this.#beaten.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,33 @@
+import type { ErrorKind } from "@parley/protocol";
+import type { ChatRow } from "../domain/rows.ts";
+
+/** How a turn left its runner. */
+export type TurnOutcome = "finished" | "next_message" | "requires_action" | "interrupted" | "error";
+
+/** What happens in a worker, for metrics and traces. Called synchronously; must not throw. */
+export interface WorkerObserver {
+  acquired(chat: ChatRow, how: "with_commit" | "search" | "takeover"): void;
+  released(chatId: string): void;
+  stepStarted(chat: ChatRow, kind: "model" | "tools"): void;
+  stepEnded(chat: ChatRow, kind: "model" | "tools", durationMs: number): void;
+  /** A failed attempt will be tried again. */
+  retry(chat: ChatRow, kind: ErrorKind, delayMs: number): void;
+  turnEnded(chat: ChatRow, outcome: TurnOutcome, error: ErrorKind | null): void;
+  /** A task failed in a way that is not the model's: it runs again after a pause. */
+  taskFailed(chatId: string, task: string, error: unknown): void;
+  /** The audit mended something. */
+  audited(chatId: string, finding: string): void;
+}
+
+const nothing = (): void => {};
+
+export const silentObserver: WorkerObserver = {
+  acquired: nothing,
+  released: nothing,
+  stepStarted: nothing,
+  stepEnded: nothing,
+  retry: nothing,
+  turnEnded: nothing,
+  taskFailed: nothing,
+  audited: nothing,
+};

@@ -1,0 +1,123 @@
+import type { ChatHint, Commit } from "../../domain/commit.ts";
+import type { ChatRow } from "../../domain/rows.ts";
+import { Scope } from "../../lib/scope.ts";
+import type { Reservation } from "../../machine/ports.ts";
+import type { TaskServices } from "../tasks/context.ts";
+import { Runner } from "./runner.ts";
+
+export interface RunnerManagerOptions {
+  readonly services: TaskServices;
+  /** A runner has ended, or has stopped working: somebody else may have room now. */
+  readonly onRoom: () => void;
+}
+
+/** The runners of one worker, and the way for news to reach them. */
+export class RunnerManager {
+  readonly #options: RunnerManagerOptions;
+  readonly #scope: Scope;
+  readonly #byId = new Map<string, Runner>();
+  /** More than one only for a moment: a chat that was given up and taken again. */
+  readonly #byChat = new Map<string, Set<Runner>>();
+
+  constructor(options: RunnerManagerOptions) {
+    this.#options = options;
+    this.#scope = new Scope((error, label) =>
+      options.services.logger.error({ err: error, label }, "a runner failed"),
+    );
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  /** Runners that take capacity. */
+  get working(): number {
+    let count = 0;
+    for (const runner of this.#byId.values()) if (runner.working) count += 1;
+    return count;
+  }
+
+  list(): Runner[] {
+    return [...this.#byId.values()];
+  }
+
+  get(runnerId: string): Runner | undefined {
+    return this.#byId.get(runnerId);
+  }
+
+  /** Registers a runner for a chat that a transaction is about to give to this worker. */
+  reserve(chat: ChatRow, workerId: string): Reservation {
+    const runnerId = this.#options.services.random.uuid();
+    const runner = new Runner({
+      chatId: chat.id,
+      workerId,
+      runnerId,
+      services: this.#options.services,
+      working: chat.status === "running",
+      scope: this.#scope,
+      onEnd: (ended) => this.#remove(ended),
+    });
+    this.#byId.set(runnerId, runner);
+    const others = this.#byChat.get(chat.id) ?? new Set();
+    this.#byChat.set(chat.id, others.add(runner));
+    return {
+      worker_id: workerId,
+      runner_id: runnerId,
+      confirm: (row) => runner.confirm(row),
+      cancel: () => runner.end(),
+      perhaps: () => runner.unsure(),
+    };
+  }
+
+  onCommits(commits: readonly Commit[]): void {
+    for (const { chat, deleted } of commits) {
+      for (const runner of this.#of(chat.id)) {
+        const worked = runner.working;
+        if (deleted) runner.gone();
+        else runner.see(chat);
+        if (worked && !runner.working) this.#options.onRoom();
+      }
+    }
+  }
+
+  /** Another replica has committed something: the row is read where it may be newer than what the runner knows. */
+  onHint(hint: ChatHint): void {
+    for (const runner of this.#of(hint.chat_id)) {
+      const { row } = runner.state;
+      if (row === null || row.snapshot_version < hint.snapshot_version) runner.look();
+    }
+  }
+
+  perhaps(chatId: string): void {
+    for (const runner of this.#of(chatId)) runner.look();
+  }
+
+  /** Another database, or the same one at another time: nothing that was seen counts. */
+  forgetAll(): void {
+    for (const runner of this.list()) runner.forget();
+  }
+
+  /** The lease of this worker was lost: others drive its chats. */
+  endAll(workerId: string): void {
+    for (const runner of this.list()) if (runner.workerId === workerId) runner.end();
+  }
+
+  async stop(): Promise<void> {
+    for (const runner of this.list()) runner.end();
+    await this.#scope.stop();
+  }
+
+  #of(chatId: string): Runner[] {
+    return [...(this.#byChat.get(chatId) ?? [])];
+  }
+
+  #remove(runner: Runner): void {
+    const { observer } = this.#options.services;
+    this.#byId.delete(runner.runnerId);
+    const others = this.#byChat.get(runner.chatId);
+    others?.delete(runner);
+    if (others?.size === 0) this.#byChat.delete(runner.chatId);
+    observer.released(runner.chatId);
+    this.#options.onRoom();
+  }
+}

@@ -1,0 +1,44 @@
+import { foldInto, type LivePart, type Part } from "@parley/protocol";
+import type { EpisodeKey } from "../../parts/ports.ts";
+import type { Transcript } from "../tasks/transcript.ts";
+
+/** What was said in an attempt, whole: unlike the part buffer's, this copy is never cut. */
+export interface Said {
+  readonly key: EpisodeKey;
+  readonly parts: readonly Part[];
+}
+
+/**
+ * What a runner remembers from task to task. Everything in it is named by history version, so that nothing of it is used
+ * for a history that it does not belong to.
+ */
+export class RunnerMemory {
+  #newest: { key: EpisodeKey; parts: Part[] } | null = null;
+  #transcript: Transcript | null = null;
+
+  /** Follows a new attempt. The one before it counts until this one has its first part. */
+  listen(key: EpisodeKey): (live: LivePart) => void {
+    const said = { key, parts: [] as Part[] };
+    return (live) => {
+      foldInto(said.parts, live);
+      if (said.parts.length > 0) this.#newest = said;
+    };
+  }
+
+  /** The newest attempt with any parts at this history version. */
+  said(historyVersion: number): Said | null {
+    return this.#newest?.key.history_version === historyVersion ? this.#newest : null;
+  }
+
+  remember(transcript: Transcript): void {
+    this.#transcript = transcript;
+  }
+
+  transcript(historyVersion: number): Transcript | null {
+    return this.#transcript?.history_version === historyVersion ? this.#transcript : null;
+  }
+
+  forget(): void {
+    this.#transcript = null;
+  }
+}

@@ -1,0 +1,178 @@
+import type { ChatError } from "@parley/protocol";
+import { FenceLost } from "../../domain/errors.ts";
+import { nextStep } from "../../domain/next-step.ts";
+import type { NewMessage, TrackedCall } from "../../domain/rows.ts";
+import { assertNever, defined } from "../../lib/assert.ts";
+import type { Bundle } from "../../machine/bundle.ts";
+import { abandon } from "../../machine/ownership.ts";
+import { enterRequiresAction } from "../../machine/transitions/enter-requires-action.ts";
+import { finishError } from "../../machine/transitions/finish-error.ts";
+import { finishTurn } from "../../machine/transitions/finish-turn.ts";
+import { promoteSteering } from "../../machine/transitions/promote-steering.ts";
+import { recordGenerationAttempt } from "../../machine/transitions/record-generation-attempt.ts";
+import { startExecution } from "../../store/executions.ts";
+import { readQueue } from "../../store/queue.ts";
+import type { TaskContext } from "./context.ts";
+import { planTools } from "./tool-plan.ts";
+import { extended, stepsOf, type Transcript } from "./transcript.ts";
+
+/** What a bundle has begun: a step whose attempt it recorded, or nothing, because the turn or the ownership is over. */
+export type Next =
+  | { readonly step: "call_model" | "run_tools"; readonly transcript: Transcript }
+  | { readonly step: "none" };
+
+export const none: Next = { step: "none" };
+
+/**
+ * Decides under the row lock what follows, and does as much of it as belongs into this bundle: steering is taken in, the
+ * turn is ended (and the next one begun, or the chat given up), or the attempt of the next step is recorded.
+ *
+ * @param over the reply was cut off: the turn ends with it, whatever history looks like.
+ */
+export async function advance(
+  ctx: TaskContext,
+  bundle: Bundle,
+  from: Transcript,
+  over = false,
+): Promise<Next> {
+  let transcript = from;
+  let ended = over;
+  let compaction = bundle.before?.compaction_requested_at != null;
+  for (;;) {
+    // oxlint-disable-next-line no-await-in-loop
+    const steering = await isSteered(bundle);
+    const step = ended
+      ? steering
+        ? "promote_steering"
+        : "finish"
+      : nextStep({
+          messages: transcript.context,
+          calls: transcript.calls,
+          steering,
+          compaction,
+          compactOnly: bundle.flags.compact_only,
+        });
+    switch (step) {
+      case "run_tools":
+      case "call_model":
+        return await begin(ctx, bundle, transcript, step);
+      case "require_action":
+        // oxlint-disable-next-line no-await-in-loop
+        await enterRequiresAction(bundle);
+        ctx.memory.forget();
+        return none;
+      case "promote_steering":
+        // oxlint-disable-next-line no-await-in-loop
+        await promoteSteering(bundle);
+        transcript = grown(bundle, transcript, []);
+        ended = false;
+        continue;
+      case "compact":
+        // The summarising call comes with the agent's tools; until then a request is answered, not passed over.
+        return await fail(ctx, bundle, compactionUnavailable);
+      case "finish":
+        // oxlint-disable-next-line no-await-in-loop
+        await finishTurn(bundle);
+        // oxlint-disable-next-line no-await-in-loop
+        await bundle.refreshState();
+        if (!bundle.state.startsWith("R")) {
+          // oxlint-disable-next-line no-await-in-loop
+          await abandon(bundle, ctx.runnerId);
+          return none;
+        }
+        compaction = false;
+        transcript = grown(bundle, transcript, []);
+        ended = false;
+        continue;
+      default:
+        return assertNever(step, "step");
+    }
+  }
+}
+
+/** The transcript with what this bundle has inserted since. */
+export function grown(
+  bundle: Bundle,
+  transcript: Transcript,
+  calls: readonly TrackedCall[],
+): Transcript {
+  const last = transcript.context.at(-1)?.id ?? 0;
+  const fresh = bundle.messages.filter((message) => message.id > last);
+  // What inserting a message moves the version to, without asking for the row again.
+  const snapshot = defined(bundle.before, "the row before the bundle").snapshot_version + 1;
+  const version = fresh.length > 0 ? snapshot : transcript.history_version;
+  return extended(transcript, version, fresh, calls);
+}
+
+/** Ends the turn with an error that the user sees, and gives the chat up. */
+export async function fail(
+  ctx: TaskContext,
+  bundle: Bundle,
+  error: ChatError,
+  partial: readonly NewMessage[] = [],
+): Promise<Next> {
+  await finishError(bundle, { error, partial });
+  await abandon(bundle, ctx.runnerId);
+  ctx.memory.forget();
+  return none;
+}
+
+async function begin(
+  ctx: TaskContext,
+  bundle: Bundle,
+  transcript: Transcript,
+  step: "call_model" | "run_tools",
+): Promise<Next> {
+  if (ctx.draining) {
+    // A step boundary: whoever takes the chat over begins this step.
+    await abandon(bundle, ctx.runnerId);
+    return none;
+  }
+  if (stepsOf(transcript) >= ctx.limits.stepsMax) {
+    return await fail(ctx, bundle, stepLimitReached(ctx.limits.stepsMax));
+  }
+  await recordGenerationAttempt(bundle);
+  if (step === "run_tools") await startOnce(ctx, bundle, transcript);
+  // Tools change the ledger without changing history: their transcript is good for one use.
+  if (step === "call_model") ctx.memory.remember(transcript);
+  else ctx.memory.forget();
+  return { step, transcript };
+}
+
+/** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */
+async function startOnce(ctx: TaskContext, bundle: Bundle, transcript: Transcript): Promise<void> {
+  const planned = planTools(transcript, (name) => ctx.tools.get(name));
+  const fence = {
+    chat_id: ctx.chatId,
+    runner_id: ctx.runnerId,
+    history_version: transcript.history_version,
+  };
+  await Promise.all(
+    planned.map(async (each) => {
+      if (each.how !== "run" || !each.once || each.call.execution === null) return;
+      // Somebody has begun it, or has ended it: what this bundle was decided from is out of date.
+      const started = await startExecution(bundle.tx, fence, each.call.execution.id);
+      if (!started) throw new FenceLost(ctx.chatId);
+    }),
+  );
+}
+
+async function isSteered(bundle: Bundle): Promise<boolean> {
+  await bundle.refreshState();
+  if (bundle.queueLength === 0) return false;
+  return (await readQueue(bundle.tx, bundle.chatId)).some(({ manner }) => manner === "steer");
+}
+
+function stepLimitReached(stepsMax: number): ChatError {
+  return {
+    kind: "step_limit",
+    message: `The turn took ${stepsMax} steps without coming to an end. Send a message to go on.`,
+    retryable: false,
+  };
+}
+
+const compactionUnavailable: ChatError = {
+  kind: "config",
+  message: "This server cannot compact a conversation. Retry to go on without.",
+  retryable: true,
+};

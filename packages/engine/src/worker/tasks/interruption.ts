@@ -1,0 +1,41 @@
+import { closingMessage } from "../../domain/closing.ts";
+import type { NewMessage } from "../../domain/rows.ts";
+import { abandon } from "../../machine/ownership.ts";
+import type { Bundle } from "../../machine/bundle.ts";
+import { finishInterruption } from "../../machine/transitions/finish-interruption.ts";
+import { readTrackedCalls } from "../../store/executions.ts";
+import { episodeOf } from "../ports.ts";
+import type { Said } from "../runner/memory.ts";
+import type { TaskContext } from "./context.ts";
+import { episodeName, interruptedReply, latestSaid } from "./partial.ts";
+import { settleClosed } from "./settle-closed.ts";
+import { modelOf, readTranscript } from "./transcript.ts";
+
+/**
+ * Ends what a user has stopped: closes the episode, so that a late writer stops too; commits what was said, with a
+ * result for every open call; and gives the chat up, unless a queued message follows at once.
+ */
+export async function interruption(ctx: TaskContext): Promise<void> {
+  if (ctx.row.generation_attempt > 0) ctx.parts.close(episodeOf(ctx.row));
+  const said = await latestSaid(ctx);
+  await ctx.commit("worker.interrupt", async (bundle) => {
+    await finishInterruption(bundle, { partial: await partialOf(bundle, said) });
+    await bundle.refreshState();
+    if (!bundle.state.startsWith("R")) await abandon(bundle, ctx.runnerId);
+  });
+  ctx.memory.forget();
+  ctx.observer.turnEnded(ctx.row, "interrupted", null);
+}
+
+/** A batch of tools leaves results, from the ledger; a model call leaves what it had said. */
+async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[]> {
+  const calls = await readTrackedCalls(bundle.tx, bundle.chatId);
+  const results = closingMessage(calls, "interrupted");
+  if (results !== null) {
+    await settleClosed(bundle, calls, "interrupted");
+    return [said ? { ...results, episode: episodeName(said.key) } : results];
+  }
+  if (said === null) return [];
+  const transcript = await readTranscript(bundle.tx, bundle.chat);
+  return interruptedReply(said, modelOf(bundle.chat, transcript).model);
+}

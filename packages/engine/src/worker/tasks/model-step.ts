@@ -1,0 +1,183 @@
+import type { LivePart } from "@parley/protocol";
+import { closingMessage } from "../../domain/closing.ts";
+import type { ChatRow, NewMessage } from "../../domain/rows.ts";
+import { commitStep } from "../../machine/transitions/commit-step.ts";
+import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
+import {
+  ModelError,
+  type ModelReply,
+  type ModelRequest,
+  type PromptMessage,
+  type ToolSpec,
+} from "../../models/model-port.ts";
+import { decideRetry } from "../../models/retry-policy.ts";
+import type { EpisodeKey } from "../../parts/ports.ts";
+import { readTrackedCalls } from "../../store/executions.ts";
+import { episodeOf } from "../ports.ts";
+import { advance, grown, type Next } from "./advance.ts";
+import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
+import { giveUp } from "./generation.ts";
+import { patiently } from "./patiently.ts";
+import { episodeName, openCallsOf } from "./partial.ts";
+import { executionOf } from "./tool-plan.ts";
+import { modelOf, type Transcript } from "./transcript.ts";
+
+/** One model call, in the attempt that the row names: streams it, then commits it or what became of it. */
+export async function modelStep(ctx: TaskContext, transcript: Transcript): Promise<Next> {
+  const key = episodeOf(ctx.row);
+  const startedAt = ctx.clock.monotonic();
+  ctx.observer.stepStarted(ctx.row, "model");
+  let reply: ModelReply;
+  try {
+    reply = await call(ctx, transcript, key);
+  } catch (error) {
+    throwIfCancelled(ctx.signal);
+    if (!(error instanceof ModelError)) throw error;
+    return await failedAttempt(ctx, transcript, key, error);
+  }
+  throwIfCancelled(ctx.signal);
+  const next = await commitReply(ctx, transcript, key, reply);
+  ctx.observer.stepEnded(ctx.row, "model", ctx.clock.monotonic() - startedAt);
+  return next;
+}
+
+async function call(
+  ctx: TaskContext,
+  transcript: Transcript,
+  key: EpisodeKey,
+): Promise<ModelReply> {
+  const request = requestOf(ctx, transcript);
+  if (!ctx.models.has(request.model)) throw modelMissing(request.model);
+  const writer = ctx.parts.open(key, ctx.runnerId);
+  const listen = ctx.memory.listen(key);
+  const onPart = (live: LivePart): void => {
+    // What comes after the stop belongs to nothing: the partial has been taken already.
+    if (ctx.signal.aborted) return;
+    listen(live);
+    writer.append(live);
+  };
+  try {
+    const reply = await ctx.models.stream(request, onPart);
+    if (reply.parts.length === 0) throw emptyResponse(request.model);
+    return reply;
+  } finally {
+    writer.close();
+  }
+}
+
+/** Commits the reply, and in the same bundle begins the next step or ends the turn. */
+async function commitReply(
+  ctx: TaskContext,
+  transcript: Transcript,
+  key: EpisodeKey,
+  reply: ModelReply,
+): Promise<Next> {
+  const calls = openCallsOf(reply.parts);
+  // The provider stopped in the middle: what it had asked for may be half of what it wanted.
+  const cutOff = reply.finish_reason === "length" || reply.finish_reason === "content_filter";
+  const message: NewMessage = {
+    role: "assistant",
+    parts: reply.parts,
+    model: reply.model,
+    usage: reply.usage,
+    finish_reason: reply.finish_reason,
+    episode: episodeName(key),
+  };
+  const notRun = cutOff
+    ? closingMessage(
+        calls.map((part, ordinal) => ({
+          ...part,
+          message_id: 0,
+          ordinal,
+          execution: null,
+          expired: false,
+        })),
+        "not_run",
+      )
+    : null;
+  return await ctx.commit("worker.step", async (bundle) => {
+    const tools = bundle.chat.client_tools;
+    const executions = cutOff
+      ? []
+      : calls.map((part) => executionOf(part, tools, (name) => ctx.tools.get(name)));
+    await commitStep(bundle, { messages: notRun ? [message, notRun] : [message], executions });
+    const open = executions.length > 0 ? await readTrackedCalls(bundle.tx, ctx.chatId) : [];
+    return await advance(ctx, bundle, grown(bundle, transcript, open), cutOff);
+  });
+}
+
+/** Announces the next try and waits for it, or ends the turn. */
+async function failedAttempt(
+  ctx: TaskContext,
+  transcript: Transcript,
+  key: EpisodeKey,
+  error: ModelError,
+): Promise<Next> {
+  const { kind, message, provider, status_code, retryable } = error;
+  const about = {
+    kind,
+    message,
+    ...(provider === undefined ? {} : { provider }),
+    ...(status_code === undefined ? {} : { status_code }),
+  };
+  const attempt = key.generation_attempt;
+  const decision = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
+  if (!decision.retry) return await giveUp(ctx, { ...about, retryable });
+  // What the failed attempt said is shown, and kept, until the next one has said something: it must survive this replica.
+  await patiently(ctx, "worker.checkpoint", async () => await ctx.checkpoints.flushEpisode(key));
+  await ctx.commit("worker.retry", async (bundle) => {
+    await recordRetryState(bundle, { ...about, attempt, delay_ms: decision.delayMs });
+  });
+  ctx.observer.retry(ctx.row, kind, decision.delayMs);
+  await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
+  if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
+  return await ctx.commit("worker.begin", async (bundle) => await advance(ctx, bundle, transcript));
+}
+
+function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {
+  const { row, signal } = ctx;
+  const { model, reasoning_effort } = modelOf(row, transcript);
+  return {
+    model,
+    reasoning_effort,
+    system_prompt: row.system_prompt,
+    messages: transcript.context.map(promptMessage),
+    tools: offersOf(ctx, row, model),
+    used_call_ids: transcript.usedCallIds,
+    signal,
+  };
+}
+
+function promptMessage({ role, parts, finish_reason, model }: PromptMessage): PromptMessage {
+  // The model of a user's message is the one that was asked for, not one that wrote it.
+  return { role, parts, finish_reason, model: role === "assistant" ? model : null };
+}
+
+/** The client's tools come first where names meet: the chat declared them for itself. */
+function offersOf(ctx: TaskContext, row: ChatRow, model: string): ToolSpec[] {
+  const own = row.client_tools.map(({ name, description, input_schema }) => ({
+    name,
+    input_schema,
+    ...(description === undefined ? {} : { description }),
+  }));
+  const names = new Set(own.map(({ name }) => name));
+  return [...own, ...ctx.tools.offers(model).filter(({ name }) => !names.has(name))];
+}
+
+function modelMissing(model: string): ModelError {
+  return new ModelError({
+    kind: "config",
+    message: `No provider is configured here for the model "${model}".`,
+    retryable: false,
+  });
+}
+
+function emptyResponse(model: string): ModelError {
+  const provider = model.split("/")[0];
+  return new ModelError({
+    kind: "empty_response",
+    message: "The model ended its reply without saying anything.",
+    retryable: true,
+    ...(provider === undefined ? {} : { provider }),
+  });
+}

@@ -1,0 +1,82 @@
+import type { ToolCallPart, ToolResultPart } from "@parley/protocol";
+import { closingResult, resultPart } from "../../domain/closing.ts";
+import { isPending } from "../../domain/next-step.ts";
+import type { TrackedCall } from "../../domain/rows.ts";
+import type { NewExecution } from "../../store/executions.ts";
+import type { Tool } from "../../tools/tool.ts";
+import type { Transcript } from "./transcript.ts";
+
+export type FindTool = (name: string) => Pick<Tool, "delivery" | "approval"> | undefined;
+
+/** What becomes of one call of a batch. */
+export type PlannedCall =
+  /** Its result is there already, or there will never be one. */
+  | { readonly how: "known"; readonly call: TrackedCall; readonly result: ToolResultPart }
+  /** Not begun, or begun by a runner that is gone and safe to begin again. */
+  | {
+      readonly how: "run";
+      readonly call: TrackedCall;
+      readonly part: ToolCallPart;
+      /** It must be recorded as started before it runs: it may run once at most. */
+      readonly once: boolean;
+    };
+
+/** The calls of a tool step, in call order: all that nobody outside is asked for. */
+export function planTools(
+  transcript: Pick<Transcript, "context" | "calls">,
+  find: FindTool,
+): PlannedCall[] {
+  return transcript.calls
+    .filter((call) => !isPending(call))
+    .map((call) => planCall(call, partOf(transcript, call), find));
+}
+
+function planCall(call: TrackedCall, part: ToolCallPart | undefined, find: FindTool): PlannedCall {
+  const { execution } = call;
+  const open =
+    execution?.result === null && (execution.state === "intent" || execution.state === "approved");
+  if (!open || part === undefined) {
+    // Finished, denied, or of unknown outcome: also what a dead owner had started and must not run twice.
+    return { how: "known", call, result: closingResult(call, "not_run") };
+  }
+  if (part.input_text !== undefined) {
+    const shown = part.input_text.slice(0, inputShownCharsMax);
+    const text = `The arguments are no valid JSON: ${shown} Call the tool again with a JSON object.`;
+    return { how: "known", call, result: resultPart(call, text, true) };
+  }
+  return { how: "run", call, part, once: find(call.tool_name)?.delivery === "at_most_once" };
+}
+
+const inputShownCharsMax = 200;
+
+function partOf(
+  { context }: Pick<Transcript, "context">,
+  call: TrackedCall,
+): ToolCallPart | undefined {
+  return context
+    .find((message) => message.id === call.message_id)
+    ?.parts.filter((part) => part.type === "tool-call")
+    .find((part) => part.tool_call_id === call.tool_call_id);
+}
+
+/** The ledger's row for a call that a model has just made. A client's call with broken arguments is answered here. */
+export function executionOf(
+  call: ToolCallPart,
+  clientTools: readonly { readonly name: string; readonly deadline_seconds?: number | undefined }[],
+  find: FindTool,
+): NewExecution {
+  const { tool_call_id, tool_name } = call;
+  const client = clientTools.find((tool) => tool.name === tool_name);
+  if (client !== undefined && call.input_text === undefined) {
+    const deadline = client.deadline_seconds;
+    return {
+      tool_call_id,
+      tool_name,
+      kind: "client",
+      needs_approval: false,
+      ...(deadline === undefined ? {} : { deadline_ms: deadline * 1_000 }),
+    };
+  }
+  const needs_approval = client === undefined && (find(tool_name)?.approval ?? false);
+  return { tool_call_id, tool_name, kind: "server", needs_approval };
+}

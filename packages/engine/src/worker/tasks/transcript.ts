@@ -1,0 +1,66 @@
+import type { ChatRow, MessageRow, TrackedCall } from "../../domain/rows.ts";
+import type { ReadTx } from "../../postgres/sql.ts";
+import { readTrackedCalls } from "../../store/executions.ts";
+import { readContext, readUsedCallIds } from "../../store/messages.ts";
+
+/** The history as a model may see it, at one history version: what the next step is decided from and made of. */
+export interface Transcript {
+  readonly history_version: number;
+  /** From the newest boundary on, oldest first. */
+  readonly context: readonly MessageRow[];
+  /** Calls without a result, in call order. */
+  readonly calls: readonly TrackedCall[];
+  /** Every id that a call of this chat has had. */
+  readonly usedCallIds: ReadonlySet<string>;
+}
+
+/** One round trip: the statements do not wait for each other. */
+export async function readTranscript(tx: ReadTx, chat: ChatRow): Promise<Transcript> {
+  const [context, calls, used] = await Promise.all([
+    readContext(tx, chat.id),
+    readTrackedCalls(tx, chat.id),
+    readUsedCallIds(tx, chat.id),
+  ]);
+  return { history_version: chat.history_version, context, calls, usedCallIds: new Set(used) };
+}
+
+/**
+ * The transcript after messages were committed on top of it. Only valid when nothing else has changed history since,
+ * which the fence has proved under the row lock. Open calls are the caller's to bring: they depend on the ledger.
+ */
+export function extended(
+  transcript: Transcript,
+  historyVersion: number,
+  messages: readonly MessageRow[],
+  calls: readonly TrackedCall[],
+): Transcript {
+  const used = new Set(transcript.usedCallIds);
+  for (const { parts } of messages) {
+    for (const part of parts) if (part.type === "tool-call") used.add(part.tool_call_id);
+  }
+  return {
+    history_version: historyVersion,
+    context: [...transcript.context, ...messages.filter((m) => m.visibility !== "user")],
+    calls,
+    usedCallIds: used,
+  };
+}
+
+/** The model and effort of the turn: those of the newest user message that names any, else the chat's. */
+export function modelOf(
+  chat: ChatRow,
+  { context }: Pick<Transcript, "context">,
+): { model: string; reasoning_effort: string | null } {
+  const asked = context.findLast((message) => message.role === "user");
+  return {
+    model: asked?.model ?? chat.model,
+    reasoning_effort: asked?.reasoning_effort ?? chat.reasoning_effort,
+  };
+}
+
+/** Steps since the last message that a user wrote: each left exactly one message. */
+export function stepsOf({ context }: Pick<Transcript, "context">): number {
+  const asked = context.findLastIndex((message) => message.role === "user");
+  return context.slice(asked + 1).filter(({ role }) => role === "assistant" || role === "tool")
+    .length;
+}

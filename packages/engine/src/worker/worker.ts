@@ -1,0 +1,233 @@
+import type { ChatHint, Commit } from "../domain/commit.ts";
+import { isRunnable } from "../domain/state.ts";
+import { onAbort } from "../lib/abort.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import { Scope } from "../lib/scope.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Acquirer } from "../machine/ports.ts";
+import type { ModelPort } from "../models/model-port.ts";
+import { retryDefaults, type RetryLimits } from "../models/retry-policy.ts";
+import type { Database } from "../postgres/database.ts";
+import type { ToolRegistry } from "../tools/registry.ts";
+import { Acquisition, acquisitionDefaults } from "./acquisition/acquisition.ts";
+import { Audit } from "./audit.ts";
+import { drainWorker } from "./drain.ts";
+import { Liveness } from "./liveness/loop.ts";
+import { livenessDefaults, type LivenessOptions } from "./liveness/options.ts";
+import { silentObserver, type WorkerObserver } from "./observer.ts";
+import type { Checkpoints, Episodes } from "./ports.ts";
+import { RunnerManager } from "./runner/manager.ts";
+import type { TaskServices } from "./tasks/context.ts";
+
+export interface WorkerOptions {
+  readonly version: string;
+  /** Where other replicas reach this one's episodes. */
+  readonly relayUrl?: string | null;
+  readonly capacity?: number;
+  /** Steps of a turn. Default 200. */
+  readonly stepsMax?: number;
+  readonly retry?: RetryLimits;
+  readonly liveness?: Partial<LivenessOptions>;
+  readonly auditMs?: number;
+}
+
+export interface WorkerDeps {
+  readonly machine: Machine;
+  readonly database: Database;
+  readonly parts: Episodes;
+  readonly checkpoints: Checkpoints;
+  readonly models: ModelPort;
+  readonly tools: ToolRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly observer?: WorkerObserver;
+  readonly options: WorkerOptions;
+}
+
+export interface WorkerStats {
+  readonly runners: number;
+  /** Of them with a model call or tools in flight. */
+  readonly working: number;
+  readonly capacity: number;
+  /** The last acknowledged beat is younger than half the lease. */
+  readonly alive: boolean;
+  readonly lockHeld: boolean;
+  readonly draining: boolean;
+}
+
+const stepsMaxDefault = 200;
+const takeoversMax = 3;
+const auditMsDefault = 3_000;
+
+/** Drives the chats that this replica owns. `start` it, feed it what the machine publishes, and `drain` it. */
+export class Worker {
+  readonly #deps: WorkerDeps;
+  readonly #liveness: Liveness;
+  readonly #manager: RunnerManager;
+  readonly #acquisition: Acquisition;
+  readonly #audit: Audit;
+  readonly #scope: Scope;
+  #draining = false;
+
+  constructor(deps: WorkerDeps) {
+    const { machine, database, models, clock, random, logger, options } = deps;
+    const observer = deps.observer ?? silentObserver;
+    const capacity = options.capacity ?? acquisitionDefaults.capacity;
+    const livenessOptions = { ...livenessDefaults, ...options.liveness };
+    this.#deps = deps;
+    this.#scope = new Scope((error, label) => logger.error({ err: error, label }, "worker failed"));
+    this.#liveness = new Liveness({
+      database,
+      clock,
+      random,
+      logger,
+      options: livenessOptions,
+      worker: { relay_url: options.relayUrl ?? null, version: options.version, capacity },
+      onReplaced: (before) => this.#manager.endAll(before),
+    });
+    this.#manager = new RunnerManager({
+      services: this.#services(observer),
+      onRoom: () => this.#acquisition.hint(),
+    });
+    this.#acquisition = new Acquisition({
+      ...{ machine, database, models, clock, random, logger, observer },
+      liveness: this.#liveness,
+      livenessOptions,
+      manager: this.#manager,
+      options: { ...acquisitionDefaults, capacity },
+    });
+    this.#audit = new Audit({
+      ...{ machine, database, clock, logger, observer },
+      manager: this.#manager,
+      workerId: () => this.#liveness.workerId,
+      options: {
+        everyMs: options.auditMs ?? auditMsDefault,
+        sweepAfterMs: livenessOptions.sweepAfterMs,
+      },
+    });
+  }
+
+  /** New at every start, and after this worker was held for dead. */
+  get id(): string {
+    return this.#liveness.workerId;
+  }
+
+  /** What the machine offers chats to that an API call has just made runnable. */
+  get acquirer(): Acquirer {
+    return this.#acquisition;
+  }
+
+  /** Resolves when the worker is registered and takes chats. */
+  async start(): Promise<void> {
+    const { database, machine } = this.#deps;
+    const off = database.onIdentityChange(() => this.#manager.forgetAll());
+    this.#scope.defer("identity", off);
+    await this.#liveness.start();
+    machine.setAcquirer(this.#acquisition);
+    this.#acquisition.start();
+    void this.#scope.run("audit", async (signal) => await this.#audit.forever(signal));
+  }
+
+  /** What this replica has committed. Synchronous; starts and stops tasks, waits for nothing. */
+  onCommits(commits: readonly Commit[]): void {
+    this.#manager.onCommits(commits);
+    const unowned = commits.some(
+      ({ chat, deleted }) => !deleted && chat.worker_id === null && isRunnable(chat),
+    );
+    if (unowned) this.#acquisition.hint();
+  }
+
+  /** What another replica has committed, as the bus tells it. */
+  onHint(hint: ChatHint): void {
+    this.#manager.onHint(hint);
+    if (hint.unowned) this.#acquisition.hint();
+  }
+
+  /** A commit's answer was lost: whoever drives the chat looks at its row, and so does acquisition. */
+  perhaps(chatId: string): void {
+    this.#manager.perhaps(chatId);
+    this.#acquisition.hint();
+  }
+
+  /** The bus was lost and is back: anything may have been missed. */
+  resync(): void {
+    for (const runner of this.#manager.list()) runner.look();
+    this.#acquisition.hint();
+  }
+
+  /** Ends at step boundaries within the grace, hands over the rest. An abort of `signal` ends the waiting at once. */
+  async drain(graceMs: number, signal?: AbortSignal): Promise<void> {
+    if (this.#draining) return;
+    this.#draining = true;
+    const { checkpoints, clock, logger, machine } = this.#deps;
+    machine.setAcquirer(null);
+    await drainWorker(
+      {
+        liveness: this.#liveness,
+        acquisition: this.#acquisition,
+        manager: this.#manager,
+        checkpoints,
+        clock,
+        logger,
+      },
+      graceMs,
+      signal,
+    );
+  }
+
+  /** Stops at once. Chats that are still driven are taken over by others as from a dead worker; drain first. */
+  async stop(): Promise<void> {
+    this.#deps.machine.setAcquirer(null);
+    await this.#scope.stop();
+    await this.#acquisition.stop();
+    await this.#manager.stop();
+    await this.#liveness.stop();
+  }
+
+  /** One pass of the audit, now. */
+  async audit(): Promise<void> {
+    await this.#audit.pass();
+  }
+
+  stats(): WorkerStats {
+    return {
+      runners: this.#manager.size,
+      working: this.#manager.working,
+      capacity: this.#deps.options.capacity ?? acquisitionDefaults.capacity,
+      alive: this.#liveness.sure,
+      lockHeld: this.#liveness.lockHeld,
+      draining: this.#draining,
+    };
+  }
+
+  #services(observer: WorkerObserver): TaskServices {
+    const { machine, database, parts, checkpoints, models, tools, clock, random, logger, options } =
+      this.#deps;
+    return {
+      ...{ machine, database, parts, checkpoints, models, tools, clock, random, logger, observer },
+      limits: {
+        stepsMax: options.stepsMax ?? stepsMaxDefault,
+        takeoversMax,
+        retry: options.retry ?? retryDefaults,
+      },
+      sure: async (signal) => await this.#sure(signal),
+    };
+  }
+
+  async #sure(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#liveness.sure) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const off = onAbort(signal, () => resolve());
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.race([this.#liveness.beaten(), promise]);
+      off();
+    }
+  }
+}
+
+export function createWorker(deps: WorkerDeps): Worker {
+  return new Worker(deps);
+}

@@ -2,7 +2,7 @@
 
 create function parley.chats_keep_rules() returns trigger language plpgsql as $$
 declare
-  runnable boolean := new.status in ('running', 'interrupting', 'requires_action');
+  runnable boolean := not new.archived and new.status in ('running', 'interrupting', 'requires_action');
 begin
   if new.id <> old.id or new.owner_id <> old.owner_id then
     raise exception 'chat %: id and owner never change', old.id using errcode = 'check_violation';
@@ -61,7 +61,8 @@ create trigger keep_rules before update on parley.chats
 
 create function parley.chats_start() returns trigger language plpgsql as $$
 begin
-  new.runnable_since := case when new.status in ('running', 'interrupting', 'requires_action') then parley.now() end;
+  new.runnable_since := case
+    when not new.archived and new.status in ('running', 'interrupting', 'requires_action') then parley.now() end;
   return new;
 end $$;
 

@@ -50,7 +50,9 @@ export function stateOf(row: StateInputs | null): State {
   return row.queue_length === 0 ? pair[0] : pair[1];
 }
 
+const runnable: ReadonlySet<State> = new Set(["R0", "R1", "I0", "I1", "A0", "A1"]);
+
 /** A worker has something to do, now or at a deadline. */
 export function isRunnable(row: StateInputs): boolean {
-  return "RIA".includes(stateOf(row)[0] ?? "");
+  return runnable.has(stateOf(row));
 }

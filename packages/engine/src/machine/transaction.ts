@@ -5,7 +5,14 @@ import { isRunnable, stateOf } from "../domain/state.ts";
 import { fenceHolds, type Fence } from "../domain/task.ts";
 import { assert } from "../lib/assert.ts";
 import type { WriteTx } from "../postgres/sql.ts";
-import { insertChat, lockAndBump, lockChat, type NewChat } from "../store/chats.ts";
+import {
+  insertChat,
+  lockAndBump,
+  lockChat,
+  updateChat,
+  type MetadataChanges,
+  type NewChat,
+} from "../store/chats.ts";
 import { acquireChat } from "../store/ownership.ts";
 import { Bundle } from "./bundle.ts";
 import type { Acquirer, Reservation } from "./ports.ts";
@@ -62,6 +69,21 @@ export class Transaction {
       const row = await insertChat(this.tx, chat);
       return await this.#finish(new Bundle(this, chat.id, null, row), fn, options);
     });
+  }
+
+  /**
+   * Writes metadata: no transition and no bump. It is published with the snapshot that the chat has already, and a newer
+   * `metadata_version`; what changes nothing is not published.
+   */
+  async patch(chatId: string, changes: MetadataChanges): Promise<ChatRow> {
+    assert(!this.#open.has(chatId), "metadata inside a bundle is written with Bundle.set");
+    const before = await this.lock(chatId);
+    const chat = await updateChat(this.tx, chatId, changes);
+    if (chat.metadata_version !== before.metadata_version) {
+      const nothing = { messages: [], historyCut: false, queue: null, actions: null };
+      this.commits.push({ chat, before, deleted: false, ...nothing });
+    }
+    return chat;
   }
 
   /** Rejects when a bundle has failed, even if its caller has swallowed that: what it wrote must not be committed. */

@@ -38,12 +38,11 @@ const recordings = Object.entries(modelsOf).flatMap(([name, { protocol, models }
     );
 });
 
-const title =
-  folder === undefined ? "recordings (skipped: PARLEY_RECORDINGS is not set)" : "recordings";
-if (folder === undefined)
-  process.stderr.write("recordings.test.ts skipped: PARLEY_RECORDINGS is not set\n");
+if (folder === undefined) {
+  process.stderr.write("recordings.test.ts: skipped: PARLEY_RECORDINGS is not set\n");
+}
 
-describe.skipIf(folder === undefined)(title, () => {
+describe.skipIf(folder === undefined)("recordings", () => {
   let server: ProviderServer;
   let models: ModelPort;
 

@@ -61,20 +61,7 @@ export class ModelHttp {
     };
   }
 
-  async #send(
-    request: { url: URL; headers: Record<string, string>; body: string | Uint8Array },
-    signal: AbortSignal | undefined,
-  ): Promise<http.IncomingMessage> {
-    try {
-      return await this.#sendOnce(request, signal);
-    } catch (error) {
-      // The server closed a kept connection just as it was used again: nothing of the call has reached it.
-      if (error instanceof StaleSocket) return await this.#sendOnce(request, signal);
-      throw error;
-    }
-  }
-
-  #sendOnce(
+  #send(
     {
       url,
       headers,
@@ -105,10 +92,7 @@ export class ModelHttp {
               request.destroy();
             });
       request.on("close", off);
-      request.on("error", (error: NodeJS.ErrnoException) => {
-        const isStale = request.reusedSocket && error.code === "ECONNRESET";
-        reject(isStale ? new StaleSocket(error.message, { cause: error }) : error);
-      });
+      request.on("error", reject);
       request.on("response", resolve);
       request.end(body);
     });
@@ -185,8 +169,6 @@ export class ModelHttp {
     );
   }
 }
-
-class StaleSocket extends Error {}
 
 class LostConnection extends Error {
   readonly code = "ECONNRESET";

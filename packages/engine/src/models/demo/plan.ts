@@ -94,9 +94,10 @@ function jsonAt(text: string, from: number): string | null {
   const rest = text.slice(from).trimStart();
   if (!rest.startsWith("{")) return null;
   let depth = 0;
-  for (let i = 0; i < rest.length; i++) {
-    if (rest[i] === "{") depth += 1;
-    else if (rest[i] === "}" && --depth === 0) return rest.slice(0, i + 1);
+  // Braces inside of strings do not count.
+  for (const { 0: token, index } of rest.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/gs)) {
+    if (token === "{") depth += 1;
+    else if (token === "}" && --depth === 0) return rest.slice(0, index + 1);
   }
   return rest;
 }

@@ -32,8 +32,8 @@ export function createClient(options: ClientOptions, limits: Partial<StreamLimit
         ...settings,
         ...subscribe,
         known: chatEventTypes,
-        transport: transportOf(context, subscribe, `${chatPath(chatId)}/stream`, async () => {
-          return (await rest.streamTicket(chatId)).ticket;
+        transport: transportOf(context, subscribe, `${chatPath(chatId)}/stream`, async (signal) => {
+          return (await rest.streamTicket(chatId, { signal })).ticket;
         }),
       }),
     watch: (subscribe = {}) =>
@@ -50,7 +50,7 @@ function transportOf(
   context: ClientContext,
   { transport }: SubscribeOptions,
   path: string,
-  ticket?: () => Promise<string>,
+  ticket?: (signal: AbortSignal) => Promise<string>,
 ): Transport {
   const sse = sseTransport(context, path);
   const { webSockets } = context;

@@ -12,6 +12,6 @@ export {
   applyEvent,
   applyEvents,
   emptyTranscript,
-  type Preview,
   type Transcript,
 } from "./transcript.ts";
+export type { Preview } from "./preview.ts";

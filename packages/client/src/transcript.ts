@@ -1,27 +1,15 @@
-import { foldInto } from "@parley/protocol";
 import type {
   Chat,
   ChatError,
   ChatEvent,
   EpisodeName,
   EventData,
-  Json,
   ListMessagesAnswer,
   Message,
-  Part,
   QueuedMessage,
   RetryState,
 } from "@parley/protocol";
-
-/** The live parts of one episode, as of `seq`. */
-export interface Preview extends EpisodeName {
-  readonly seq: number;
-  readonly parts: readonly Part[];
-  /** The episode is full: the rest comes with the committed message. */
-  readonly truncated: boolean;
-  /** What running tools last said of themselves, by tool call id. */
-  readonly progress: Readonly<Record<string, Json>>;
-}
+import { foldPart, isNewer, newest, previewOf, type Preview } from "./preview.ts";
 
 /**
  * One chat as its stream tells it. Values are replaced, never changed: what is the same object shows
@@ -186,28 +174,10 @@ function withPart(t: Transcript, live: EventData<"message_part">): Transcript {
   const continues = preview !== null && !isNewer(live, preview);
   if (continues && live.seq <= preview.seq) return t;
   if (live.seq !== (continues ? preview.seq + 1 : 1)) return t.desync ? t : { ...t, desync: true };
-  const base: Preview = continues
-    ? preview
-    : { ...nameOf(live), seq: 0, parts: [], truncated: false, progress: {} };
+  const base: Preview = continues ? preview : previewOf({ ...live, seq: 0, parts: [] });
   const next = foldPart(base, live);
   if (next === null) return { ...t, desync: true };
   return { ...t, preview: next, desync: false };
-}
-
-function foldPart(base: Preview, live: EventData<"message_part">): Preview | null {
-  const { part, seq } = live;
-  if (part.type === "truncated") return { ...base, seq, truncated: true };
-  if (part.type === "tool-progress") {
-    return { ...base, seq, progress: { ...base.progress, [part.tool_call_id]: part.progress } };
-  }
-  const parts = [...base.parts];
-  try {
-    foldInto(parts, part);
-  } catch (error) {
-    if (error instanceof RangeError) return null;
-    throw error;
-  }
-  return { ...base, seq, parts };
 }
 
 function withSnapshot(t: Transcript, snapshot: EventData<"preview_snapshot">): Transcript {
@@ -220,13 +190,7 @@ function withSnapshot(t: Transcript, snapshot: EventData<"preview_snapshot">): T
   if (seen && !t.desync) return t;
   return {
     ...t,
-    preview: {
-      ...nameOf(snapshot),
-      seq: snapshot.seq,
-      parts: snapshot.parts,
-      truncated: false,
-      progress: {},
-    },
+    preview: previewOf(snapshot),
     desync: false,
   };
 }
@@ -278,21 +242,6 @@ function withoutRetry(t: Transcript): Transcript {
 
 function endResetting(t: Transcript): Transcript {
   return t.internal.resetting ? { ...t, internal: { ...t.internal, resetting: false } } : t;
-}
-
-function nameOf({ history_version, generation_attempt }: EpisodeName): EpisodeName {
-  return { history_version, generation_attempt };
-}
-
-/** Versions only grow, so of two episodes of a chat one is the newer. */
-function isNewer(a: EpisodeName, b: EpisodeName): boolean {
-  if (a.history_version !== b.history_version) return a.history_version > b.history_version;
-  return a.generation_attempt > b.generation_attempt;
-}
-
-function newest(a: EpisodeName | null, b: EpisodeName | null): EpisodeName | null {
-  if (b === null) return a;
-  return a === null || isNewer(b, a) ? b : a;
 }
 
 function without(ids: ReadonlySet<number>, id: number): ReadonlySet<number> {

@@ -9,7 +9,7 @@ export interface WebSocketTransportOptions {
   webSockets: WebSockets;
   path: string;
   /** Fetches a ticket for a runtime that cannot send headers. Absent: the path takes none. */
-  ticket?: (() => Promise<string>) | undefined;
+  ticket?: ((signal: AbortSignal) => Promise<string>) | undefined;
   /**
    * Carries the connection where no WebSocket opens. A WebSocket does not say why it was refused, an
    * HTTP answer does; and where only a proxy stands in the way, the stream comes like this.
@@ -23,14 +23,15 @@ export function webSocketTransport(options: WebSocketTransportOptions): Transpor
   return {
     connect(cursor, handlers) {
       let live: { close(): void } | null = null;
-      let closed = false;
-      const guarded = whileOpen(handlers, () => closed);
+      const abort = new AbortController();
+      const { signal } = abort;
+      const guarded = whileOpen(handlers, () => signal.aborted);
       const fallBack = () => {
-        if (!closed) live = options.fallback.connect(cursor, guarded);
+        if (!signal.aborted) live = options.fallback.connect(cursor, guarded);
       };
-      void credentials(options).then(
+      void credentials(options, signal).then(
         (credential) => {
-          if (closed) return;
+          if (signal.aborted) return;
           if (credential === null) return fallBack();
           live = openSocket(options, cursor, credential, guarded, fallBack);
         },
@@ -38,7 +39,7 @@ export function webSocketTransport(options: WebSocketTransportOptions): Transpor
       );
       return {
         close() {
-          closed = true;
+          abort.abort();
           live?.close();
         },
       };
@@ -52,11 +53,14 @@ interface Credential {
 }
 
 /** Null: a WebSocket cannot say who asks. */
-async function credentials(options: WebSocketTransportOptions): Promise<Credential | null> {
+async function credentials(
+  options: WebSocketTransportOptions,
+  signal: AbortSignal,
+): Promise<Credential | null> {
   const token = await options.context.token();
   if (token === undefined) return {};
   if (options.webSockets.sendsHeaders) return { headers: { authorization: `Bearer ${token}` } };
-  return options.ticket === undefined ? null : { ticket: await options.ticket() };
+  return options.ticket === undefined ? null : { ticket: await options.ticket(signal) };
 }
 
 function openSocket(

@@ -1,7 +1,8 @@
 import type { Command } from "./commands.ts";
 import { helpText } from "./commands.ts";
-import { historyInks, queuedLine } from "./screen.ts";
+import { historyInks } from "./screen.ts";
 import type { Session } from "./session.ts";
+import { queuedLine } from "./wording.ts";
 
 /** How many messages of a chat that is opened are shown. */
 export const recentMessagesMax = 6;

@@ -29,8 +29,7 @@ export async function pipe(options: PipedOptions): Promise<number> {
   let stopping: Promise<void> = Promise.resolve();
   const deaf = options.interrupts?.(() => {
     if (interrupted || !session.busy) session.abort();
-    // What it could not do shows in the reply that goes on.
-    else stopping = session.stop(false).catch(() => {});
+    else stopping = stopAndLeave(session);
     interrupted = true;
   });
   try {
@@ -48,12 +47,27 @@ export async function pipe(options: PipedOptions): Promise<number> {
   }
 }
 
+/** What was said is shown before it leaves. */
+async function stopAndLeave(session: Session): Promise<void> {
+  try {
+    await session.stop(false);
+    await session.until(() => !session.busy);
+  } catch {
+    // It leaves all the same; the chat goes on without it.
+  }
+  session.abort();
+}
+
 async function sendLines(
   session: Session,
   input: NodeJS.ReadableStream,
   interrupted: () => boolean,
 ): Promise<number> {
+  // Reading lines that were closed before would wait for ever.
+  if (session.signal.aborted) return 0;
   const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+  const leave = () => lines.close();
+  session.signal.addEventListener("abort", leave);
   let performed = false;
   try {
     for await (const line of lines) {
@@ -65,6 +79,7 @@ async function sendLines(
       performed = true;
     }
   } finally {
+    session.signal.removeEventListener("abort", leave);
     lines.close();
   }
   await waitFor(session, false);

@@ -89,6 +89,7 @@ const answer: StreamServer["onRequest"] = (request, response) => {
     busy = true;
     return json(response, { chat: chat({ status: "running" }), messages: [said], queued: null });
   }
+  if (path.endsWith("/retry")) return json(response, { chat: chat({ status: "running" }) });
   if (path.endsWith("/interrupt")) return json(response, { chat: chat(), message: null });
   if (path === `/chats/${chatId}`) return json(response, { chat: chat({ title: "Old" }) });
   return false;
@@ -192,6 +193,55 @@ describe("piped", () => {
     input.end("next\n");
     await answered(() => history.length === 3);
     send(stream, ...entered(), ...commit("Reply", episode(9, 1)));
+    expect(await code).toBe(0);
+    expect(output.text).toBe("Reply\n");
+  });
+
+  it("stops at SIGINT, keeps what was said and ends with 130", async () => {
+    let interrupt = () => {};
+    let deaf = false;
+    const interrupts = (heard: () => void) => {
+      interrupt = heard;
+      return () => (deaf = true);
+    };
+    const code = start({ interrupts });
+    // The input stays open: it is not what ends it.
+    input.write("one\n");
+    const stream = await server.stream();
+    greet(stream);
+    const name = episode(1, 1);
+    send(stream, delta(name, 1, "Once "));
+    await output.says("Once ");
+    interrupt();
+    await answered(() => server.requests.some(({ path }) => path.endsWith("/interrupt")));
+    send(stream, ...commit("Once ", name, { finish_reason: "interrupted" }));
+    expect(await code).toBe(130);
+    expect(output.text).toBe("Once \n");
+    expect(errorOutput.text).toContain("(stopped)");
+    expect(deaf).toBe(true);
+  });
+
+  it("leaves at SIGINT when nothing is being answered", async () => {
+    let interrupt = () => {};
+    const interrupts = (heard: () => void) => {
+      interrupt = heard;
+      return () => {};
+    };
+    const code = start({ chatId, interrupts });
+    greet(await server.stream());
+    interrupt();
+    expect(await code).toBe(130);
+  });
+
+  it("waits for the reply that it asked to be tried again", async () => {
+    history = [message(1, 1, { role: "user" })];
+    const code = start({ chatId });
+    const stream = await server.stream();
+    const error = { kind: "server", message: "oh", retryable: true } as const;
+    send(stream, historyReset(), status("error", 1), { type: "error", data: error }, ready);
+    input.end("/retry\n");
+    await answered(() => server.requests.some(({ path }) => path.endsWith("/retry")));
+    send(stream, status("running", 1), ...commit("Reply", episode(9, 1)));
     expect(await code).toBe(0);
     expect(output.text).toBe("Reply\n");
   });

@@ -3,12 +3,20 @@ import type {
   ChatError,
   ChatEvent,
   EpisodeName,
-  FinishReason,
   Message,
   PreviewResetReason,
   QueuedMessage,
 } from "@parley/protocol";
 import { oneLine, type Ink } from "./ink.ts";
+import {
+  errorText,
+  finishTexts,
+  plainText,
+  queuedLine,
+  resetTexts,
+  retryText,
+  startedAgain,
+} from "./wording.ts";
 import { continuation, inksOf, piecesOf, type Piece } from "./pieces.ts";
 
 /** What stands on the screen of one chat, and what the stream has said. Values are replaced, never changed. */
@@ -158,17 +166,6 @@ function showPreview(screen: Screen, was: Transcript): Shown {
 }
 
 const noReply = { episode: null, printed: [] } as const;
-const startedAgain = "(that reply is void: it is started again)";
-
-const resetTexts: Record<PreviewResetReason, string | null> = {
-  committed: null,
-  superseded: startedAgain,
-  failed: "(that reply failed)",
-  interrupted: null,
-  edited: "(that reply is void: the chat was edited)",
-  cleared: "(that reply is void)",
-};
-
 function dropReply(screen: Screen, reason: PreviewResetReason): Shown {
   if (screen.printed.length === 0) return { screen: { ...screen, ...noReply }, inks: [] };
   const why = resetTexts[reason];
@@ -202,11 +199,6 @@ function showQueue(screen: Screen, was: readonly QueuedMessage[]): Shown {
   return { screen: { ...screen, typed }, inks };
 }
 
-export function queuedLine(queued: QueuedMessage, at: number): string {
-  const how = queued.when_busy === "queue" ? "" : ` [${queued.when_busy}]`;
-  return `${at + 1}${how}: ${oneLine(plainText(queued))}`;
-}
-
 function showStatus(screen: Screen, was: Transcript): Shown {
   const { status } = screen.transcript;
   if (status === null) return { screen, inks: [] };
@@ -236,27 +228,6 @@ function showError(screen: Screen, error: ChatError): Shown {
   return { screen: { ...screen, error: text }, inks: [{ kind: "break" }, ink] };
 }
 
-export function errorText(error: ChatError): string {
-  if (error.kind === "stopped") return "paused, the queue is held: /retry or a message goes on";
-  const where = error.provider === undefined ? "" : ` from ${error.provider}`;
-  return `error${where} (${error.kind}): ${error.message}${error.retryable ? " (/retry)" : ""}`;
-}
-
-function retryText({
-  delay_ms,
-  attempt,
-  kind,
-  message,
-}: {
-  delay_ms: number;
-  attempt: number;
-  kind: string;
-  message: string;
-}) {
-  const seconds = Math.max(1, Math.round(delay_ms / 1000));
-  return `${kind}: ${oneLine(message)}; trying again in ${seconds} s (attempt ${attempt} failed)`;
-}
-
 function showActions(screen: Screen): Shown {
   const inks: Ink[] = [];
   const actions = new Set(screen.actions);
@@ -279,27 +250,6 @@ function chatChanges(was: Transcript, now: Transcript): Ink[] {
   if (now.chat.title !== was.chat.title) inks.push(notice(`title: ${now.chat.title ?? "none"}`));
   if (now.chat.model !== was.chat.model) inks.push(notice(`model: ${now.chat.model}`));
   return inks;
-}
-
-const finishTexts: Record<FinishReason, string | null> = {
-  stop: null,
-  tool_calls: null,
-  pause: null,
-  other: null,
-  length: "(cut off: the reply reached the model's limit)",
-  content_filter: "(cut off by the provider's content filter)",
-  interrupted: "(stopped)",
-  error: "(broken off by an error)",
-};
-
-export function plainText({ parts }: Pick<Message, "parts">): string {
-  return parts
-    .map((part) =>
-      part.type === "text"
-        ? part.text
-        : `[${part.type === "file" ? (part.filename ?? "file") : part.type}]`,
-    )
-    .join("\n");
 }
 
 /** Messages once more, for `/history`. */

@@ -1,0 +1,57 @@
+import type {
+  ChatError,
+  FinishReason,
+  Message,
+  PreviewResetReason,
+  QueuedMessage,
+  RetryState,
+} from "@parley/protocol";
+import { oneLine } from "./ink.ts";
+
+export const startedAgain = "(that reply is void: it is started again)";
+
+export const resetTexts: Record<PreviewResetReason, string | null> = {
+  committed: null,
+  superseded: startedAgain,
+  failed: "(that reply failed)",
+  interrupted: null,
+  edited: "(that reply is void: the chat was edited)",
+  cleared: "(that reply is void)",
+};
+
+export function queuedLine(queued: QueuedMessage, at: number): string {
+  const how = queued.when_busy === "queue" ? "" : ` [${queued.when_busy}]`;
+  return `${at + 1}${how}: ${oneLine(plainText(queued))}`;
+}
+
+export function errorText(error: ChatError): string {
+  if (error.kind === "stopped") return "paused, the queue is held: /retry or a message goes on";
+  const where = error.provider === undefined ? "" : ` from ${error.provider}`;
+  return `error${where} (${error.kind}): ${error.message}${error.retryable ? " (/retry)" : ""}`;
+}
+
+export function retryText({ delay_ms, attempt, kind, message }: RetryState): string {
+  const seconds = Math.max(1, Math.round(delay_ms / 1000));
+  return `${kind}: ${oneLine(message)}; trying again in ${seconds} s (attempt ${attempt} failed)`;
+}
+
+export const finishTexts: Record<FinishReason, string | null> = {
+  stop: null,
+  tool_calls: null,
+  pause: null,
+  other: null,
+  length: "(cut off: the reply reached the model's limit)",
+  content_filter: "(cut off by the provider's content filter)",
+  interrupted: "(stopped)",
+  error: "(broken off by an error)",
+};
+
+export function plainText({ parts }: Pick<Message, "parts">): string {
+  return parts
+    .map((part) =>
+      part.type === "text"
+        ? part.text
+        : `[${part.type === "file" ? (part.filename ?? "file") : part.type}]`,
+    )
+    .join("\n");
+}

@@ -43,7 +43,7 @@ describe("secretsOf", () => {
       OPENAI_API_KEY: "o",
       PARLEY_PROVIDERS: '[{"name":"n","base_url":"http://n","headers":{"X-Key":"h"}}]',
     });
-    const expected = ["t", "postgres://u:p%40ss@h/d", "p@ss", "o", "h"];
+    const expected = ["t", "postgres://u:p%40ss@h/d", "p%40ss", "p@ss", "o", "h"];
     expect(secretsOf(config)).toEqual(expected);
   });
 });

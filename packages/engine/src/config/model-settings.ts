@@ -55,14 +55,23 @@ function endpoint(apiKey: string | null, baseURL: string | null): Endpoint | und
 
 /** Everything that must never be printed, wherever it may turn up. */
 export function secretsOf(config: Config): string[] {
-  const password = config.databaseUrl === null ? null : new URL(config.databaseUrl).password;
+  const password = /^[^:]+:\/\/[^:/@]*:([^@]*)@/.exec(config.databaseUrl ?? "")?.[1] ?? null;
   return [
     config.token,
     config.databaseUrl,
-    password === null ? null : decodeURIComponent(password),
+    password,
+    password === null ? null : decoded(password),
     config.openaiApiKey,
     config.anthropicApiKey,
     config.googleApiKey,
     ...config.providers.flatMap(({ apiKey, headers }) => [apiKey, ...Object.values(headers)]),
   ].filter((secret) => secret !== null);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -131,20 +131,33 @@ export const boolean: Parser<boolean> = {
 
 /** A URL with one of the schemes, without the slash at its end. */
 export function url(...schemes: readonly string[]): Parser<string> {
+  const shape = schemedText(schemes);
+  return {
+    ...shape,
+    parse(value) {
+      const parsed = shape.parse(value);
+      if (!URL.canParse(parsed)) throw new BadValue(`must be ${shape.accepts}`);
+      return parsed.replace(/\/+$/, "");
+    },
+  };
+}
+
+/** The driver reads more than `URL` does: `postgres://user@/database?host=/run/postgresql`, say. */
+export const databaseUrl = schemedText(["postgres", "postgresql"]);
+
+function schemedText(schemes: readonly string[]): Parser<string> {
   const accepts = `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
   return {
     accepts,
     format: (value) => value,
     parse(value) {
-      const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(value)?.[1]?.toLowerCase();
-      if (scheme === undefined || !schemes.includes(scheme)) {
-        throw new BadValue(
-          `must be ${accepts}`,
-          scheme === undefined ? undefined : nearest(scheme, schemes),
-        );
-      }
-      if (!URL.canParse(value)) throw new BadValue(`must be ${accepts}`);
-      return value.replace(/\/+$/, "");
+      const scheme = /^([a-z][a-z0-9+.-]*):\/\/[^\s\0]+$/i.exec(value)?.[1]?.toLowerCase();
+      if (scheme !== undefined && schemes.includes(scheme)) return value;
+      const suggestion = scheme === undefined ? undefined : nearest(scheme, schemes);
+      throw new BadValue(
+        `must be ${accepts}`,
+        suggestion === undefined ? undefined : `${suggestion}://`,
+      );
     },
   };
 }

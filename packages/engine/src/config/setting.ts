@@ -28,7 +28,7 @@ export interface Setting<T> {
 export type Section = "Server" | "Database" | "Models" | "Work" | "Streams" | "Limits" | "Logs";
 
 /** A setting that always has a value. */
-export function setting<T>(row: Setting<T>): Setting<T> {
+export function setting<const T>(row: Setting<T>): Setting<T> {
   return row;
 }
 

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { limits } from "@parley/protocol";
-import { boolean, bytes, integer, oneOf, seconds, text, url } from "./parsers.ts";
+import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
 
 const KiB = 1024;
@@ -83,7 +83,7 @@ export const settings = {
     section: "Database",
     env: "PARLEY_DATABASE_URL",
     flag: "database-url",
-    parser: url("postgres", "postgresql"),
+    parser: databaseUrl,
     defaultText: "an embedded PostgreSQL in the data folder",
     description: "PostgreSQL 15 or newer to use instead of the embedded one.",
     secret: true,

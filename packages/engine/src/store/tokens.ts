@@ -117,6 +117,15 @@ export async function revokeToken(
   return rows.length > 0;
 }
 
+/** Makes a revoked or expired token good again, without an end. Only for the one that the configuration names. */
+export async function reinstateToken(tx: WriteTx, tokenId: string): Promise<void> {
+  await tx.query({
+    name: "api_tokens.reinstate",
+    text: `update parley.api_tokens set revoked_at = null, expires_at = null where id = $1`,
+    values: [tokenId],
+  });
+}
+
 /** Which of these tokens are good no more: what open streams are re-checked by, one query for all of a replica. */
 export async function findDeadTokens(sql: Reader, ids: readonly string[]): Promise<string[]> {
   const rows = await sql.query<{ id: string }>({

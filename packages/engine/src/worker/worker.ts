@@ -187,6 +187,15 @@ export class Worker {
     await this.#liveness.stop();
   }
 
+  /** Ends as a process that is killed does: nothing is written any more. For tests and the simulator. */
+  async kill(): Promise<void> {
+    this.#deps.machine.setAcquirer(null);
+    await this.#liveness.kill();
+    await this.#scope.stop();
+    await this.#acquisition.stop();
+    await this.#manager.stop();
+  }
+
   /** One pass of the audit, now. */
   async audit(): Promise<void> {
     await this.#audit.pass();

@@ -85,8 +85,7 @@ export class Liveness {
 
   /** Ends the beats, lets the lock go, and removes the row where no chat names it. */
   async stop(): Promise<void> {
-    await this.#scope.stop();
-    for (const resolve of this.#beaten.splice(0)) resolve();
+    await this.kill();
     if (!this.#state.registered) return;
     try {
       await this.#deps.database.write(async (tx) => await removeWorker(tx, this.#state.workerId), {
@@ -95,6 +94,12 @@ export class Liveness {
     } catch (error) {
       this.#deps.logger.debug({ err: error }, "the worker's row stays behind; others sweep it");
     }
+  }
+
+  /** Ends beats and lock, and leaves the row as it is. */
+  async kill(): Promise<void> {
+    await this.#scope.stop();
+    for (const resolve of this.#beaten.splice(0)) resolve();
   }
 
   #apply(event: LivenessEvent): void {

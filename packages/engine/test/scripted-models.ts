@@ -1,0 +1,159 @@
+import { foldInto, type FinishReason, type LivePart, type Part } from "@parley/protocol";
+import { onAbort } from "../src/lib/abort.ts";
+import {
+  ModelError,
+  type ModelInfo,
+  type ModelPort,
+  type ModelReply,
+  type ModelRequest,
+} from "../src/models/model-port.ts";
+
+/** How a scripted model answers one call. */
+export type Script = (speaker: Speaker) => Promise<FinishReason | void>;
+
+/** What a script says, and how it waits. What it said is the reply. */
+export class Speaker {
+  readonly request: ModelRequest;
+  readonly parts: Part[] = [];
+  readonly #onPart: (live: LivePart) => void;
+
+  constructor(request: ModelRequest, onPart: (live: LivePart) => void) {
+    this.request = request;
+    this.#onPart = onPart;
+  }
+
+  live(part: LivePart): void {
+    foldInto(this.parts, part);
+    this.#onPart(part);
+  }
+
+  /** A text part of its own, word by word. */
+  text(value: string): void {
+    const index = this.parts.length;
+    for (const delta of value.match(/\S+\s*/g) ?? []) this.live({ type: "text", index, delta });
+  }
+
+  /** A tool call, whole. */
+  call(tool_call_id: string, tool_name: string, input: unknown = {}): void {
+    const index = this.parts.length;
+    this.live({ type: "tool-call", index, tool_call_id, tool_name, input: input as never });
+  }
+
+  /** The arguments of a call are still arriving. */
+  callBegun(tool_call_id: string, tool_name: string, input_delta: string): void {
+    this.live({
+      type: "tool-call",
+      index: this.parts.length,
+      tool_call_id,
+      tool_name,
+      input_delta,
+    });
+  }
+
+  /** Waits for the gate, as a provider does that has nothing to say yet; an abort ends it. */
+  async wait(gate: Promise<unknown>): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const off = onAbort(this.request.signal, () => reject(failure("cancelled", false)));
+    try {
+      await Promise.race([gate, promise]);
+    } finally {
+      off();
+    }
+  }
+
+  /** Until the call is aborted. */
+  async hang(): Promise<void> {
+    await this.wait(new Promise(() => {}));
+  }
+}
+
+export function failure(kind: ModelError["kind"], retryable = true): ModelError {
+  return new ModelError({ kind, message: `scripted: ${kind}`, retryable, provider: "test" });
+}
+
+/** A model provider whose every answer is written by the test. Its models are named `test/…`. */
+export class ScriptedModels implements ModelPort {
+  readonly requests: ModelRequest[] = [];
+  readonly #scripts: Script[] = [];
+  #waiting: (() => void)[] = [];
+  readonly #provider: string;
+
+  constructor(provider = "test") {
+    this.#provider = provider;
+  }
+
+  enqueue(...scripts: Script[]): void {
+    this.#scripts.push(...scripts);
+  }
+
+  /** Resolves when the n-th call (from 1) has been made, and gives it. */
+  async request(n: number): Promise<ModelRequest> {
+    for (;;) {
+      const request = this.requests[n - 1];
+      if (request !== undefined) return request;
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {
+    this.requests.push(request);
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    const script = this.#scripts.shift() ?? says("ok");
+    const speaker = new Speaker(request, onPart);
+    const finish_reason = (await script(speaker)) ?? "stop";
+    return {
+      parts: speaker.parts,
+      finish_reason,
+      usage: { input_tokens: 1, output_tokens: 1 },
+      model: request.model,
+      skipped_events: 0,
+    };
+  }
+
+  has(model: string): boolean {
+    return model.startsWith(`${this.#provider}/`);
+  }
+
+  list(): ModelInfo[] {
+    return [];
+  }
+
+  defaultModel(): string {
+    return `${this.#provider}/model`;
+  }
+
+  info(): ModelInfo | null {
+    return null;
+  }
+}
+
+export function says(value: string, finish: FinishReason = "stop"): Script {
+  return async (speaker) => {
+    speaker.text(value);
+    return finish;
+  };
+}
+
+export function calls(
+  ...ids: readonly (readonly [id: string, tool: string, input?: unknown])[]
+): Script {
+  return async (speaker) => {
+    for (const [id, tool, input] of ids) speaker.call(id, tool, input);
+    return "tool_calls";
+  };
+}
+
+export function fails(kind: ModelError["kind"], retryable = true, said = ""): Script {
+  return async (speaker) => {
+    if (said !== "") speaker.text(said);
+    throw failure(kind, retryable);
+  };
+}
+
+/** Says something and then nothing more, until it is stopped. */
+export function hangs(said = ""): Script {
+  return async (speaker) => {
+    if (said !== "") speaker.text(said);
+    await speaker.hang();
+  };
+}

@@ -1,0 +1,107 @@
+import type { PendingAction } from "@parley/protocol";
+import type { Commit } from "../domain/commit.ts";
+import type { ChatRow, QueueRow } from "../domain/rows.ts";
+import { isRunnable } from "../domain/state.ts";
+import type { ChatVersions, SyncRequest, SyncResult } from "../store/sync.ts";
+import { trimmed, withChanges, withRead, type Recent } from "./recent.ts";
+
+/** What a feed knows of its chat, as of `chat.snapshot_version`. Pure: every event gives a new one. */
+export interface FeedState {
+  readonly chat: ChatRow;
+  readonly queue: readonly QueueRow[];
+  /** Null unless the chat waits for a client or a decision. */
+  readonly actions: readonly PendingAction[] | null;
+  readonly recent: Recent;
+  /** Monotonic time since when the chat could run and nobody drives it; null: it cannot, or somebody does. */
+  readonly unownedSince: number | null;
+  /** It has been like that for long enough to tell. */
+  readonly waiting: boolean;
+}
+
+/** A chat that is handed from runner to runner is without one for a moment: not worth telling. */
+export const waitingAfterMs = 2_000;
+
+/**
+ * The state after a read. `known` may be newer than what was read (commits were handed over in the meantime): then
+ * only the memory of messages grows.
+ */
+export function afterRead(
+  known: FeedState | null,
+  request: SyncRequest,
+  result: SyncResult,
+  now: number,
+): FeedState {
+  const recent = withRead(known?.recent ?? null, request, result);
+  if (known !== null && !isNewer(result.chat, known.chat)) return { ...known, recent };
+  const { chat, queue, actions } = result;
+  return observed(known, { chat, queue, actions, recent }, now);
+}
+
+/** What a commit of this replica means to a feed in this state. */
+export type CommitVerdict = "apply" | "later" | "read" | "drop";
+
+export function judgeCommit(state: FeedState, commit: Commit): CommitVerdict {
+  const { chat } = commit;
+  if (commit.deleted) return "apply";
+  if (!isNewer(chat, state.chat)) return "drop";
+  const ahead = chat.snapshot_version - state.chat.snapshot_version;
+  if (ahead > 1) return "later";
+  if (commit.historyCut) return "read";
+  // Without a bump only metadata has changed: nothing but the row is news.
+  return ahead === 1 || commit.messages.length === 0 ? "apply" : "read";
+}
+
+/** The state after a commit that `judgeCommit` lets apply. */
+export function afterCommit(state: FeedState, commit: Commit, now: number): FeedState {
+  const { chat } = commit;
+  const queue = commit.queue ?? (chat.queue_length === 0 ? [] : state.queue);
+  const actions = chat.status === "requires_action" ? commit.actions : null;
+  const recent = trimmed(withChanges(state.recent, commit.messages));
+  return observed(state, { chat, queue, actions, recent }, now);
+}
+
+/** The state after the poll found these versions; null: a read is needed. */
+export function afterPoll(state: FeedState, found: ChatVersions): FeedState | null {
+  const { chat } = state;
+  const newer =
+    found.snapshot_version > chat.snapshot_version ||
+    found.metadata_version > chat.metadata_version;
+  if (!newer) return state;
+  const same =
+    found.history_version === chat.history_version &&
+    found.queue_version === chat.queue_version &&
+    found.retry_state_version === chat.retry_state_version &&
+    found.metadata_version === chat.metadata_version &&
+    found.generation_attempt === chat.generation_attempt &&
+    found.worker_id === chat.worker_id &&
+    found.status === chat.status &&
+    found.archived === chat.archived;
+  // A decision among several, or a second request to stop, changes no version of its own.
+  if (!same || found.status === "requires_action" || found.status === "interrupting") return null;
+  return { ...state, chat: { ...chat, snapshot_version: found.snapshot_version } };
+}
+
+/** The state after time has passed; the same object where nothing is to be told. */
+export function afterTime(state: FeedState, now: number): FeedState {
+  const { unownedSince } = state;
+  const waiting = unownedSince !== null && now - unownedSince >= waitingAfterMs;
+  return waiting === state.waiting ? state : { ...state, waiting };
+}
+
+/** Versions only grow; metadata may change without a new snapshot. */
+export function isNewer(
+  a: Pick<ChatRow, "snapshot_version" | "metadata_version">,
+  b: Pick<ChatRow, "snapshot_version" | "metadata_version">,
+): boolean {
+  return a.snapshot_version > b.snapshot_version || a.metadata_version > b.metadata_version;
+}
+
+function observed(
+  before: FeedState | null,
+  next: Omit<FeedState, "unownedSince" | "waiting">,
+  now: number,
+): FeedState {
+  const unowned = isRunnable(next.chat) && next.chat.worker_id === null;
+  const unownedSince = unowned ? (before?.unownedSince ?? now) : null;
+  return afterTime({ ...next, unownedSince, waiting: before?.waiting ?? false }, now);
+}

@@ -1,0 +1,201 @@
+import type { StreamCloseReason } from "@parley/protocol";
+import type { ChatHint, Commit } from "../domain/commit.ts";
+import type { Timer } from "../lib/clock.ts";
+import { onAbort } from "../lib/abort.ts";
+import { ParleyError } from "../lib/errors.ts";
+import type { DatabaseIdentity } from "../postgres/identity.ts";
+import { readVersions } from "../store/sync.ts";
+import { decodeCursor, type Position } from "./cursor.ts";
+import { withDeadline } from "./deadline.ts";
+import { controlReadMs, pollMs, type FeedDeps } from "./feed-options.ts";
+import { Feed } from "./feed.ts";
+import type { Joiner } from "./joiners.ts";
+import type { OpenStream, Streams, Subscription } from "./ports.ts";
+import { Subscriber } from "./subscriber.ts";
+import { nextTurn, type NextTurn } from "./turn.ts";
+
+export type StreamsOptions = Omit<FeedDeps, "turn"> & { readonly turn?: NextTurn };
+
+/** The replica takes no new streams: it is shutting down. */
+export class StreamsDraining extends ParleyError {
+  constructor() {
+    super("draining", "This replica is shutting down. Connect again: another one answers.");
+  }
+}
+
+/** All feeds of a replica: streams of chats come and go here, and news reach the feeds through it. */
+export class ChatStreams implements Streams {
+  readonly #deps: FeedDeps;
+  readonly #feeds = new Map<string, Feed>();
+  #identity: DatabaseIdentity | null = null;
+  #pollTimer: Timer | undefined;
+  #polling: Promise<void> | undefined;
+  readonly #offIdentity: () => void;
+  #closing = false;
+
+  constructor(options: StreamsOptions) {
+    this.#deps = { turn: nextTurn, ...options };
+    this.#offIdentity = options.database.onIdentityChange((_before, after) => {
+      this.#identity = after;
+      for (const feed of this.#feeds.values()) {
+        feed.restart({ chatId: feed.chatId, database: after });
+      }
+    });
+  }
+
+  stats(): { feeds: number; subscribers: number } {
+    let subscribers = 0;
+    for (const feed of this.#feeds.values()) subscribers += feed.size;
+    return { feeds: this.#feeds.size, subscribers };
+  }
+
+  async open(request: OpenStream): Promise<Subscription> {
+    const { chat, principalId, cursor, sink, signal } = request;
+    if (this.#closing) throw new StreamsDraining();
+    signal?.throwIfAborted();
+    const database = await this.#knownIdentity();
+    const scope = { chatId: chat.id, database };
+    const from: Position | null = cursor === null ? null : decodeCursor(scope, cursor);
+    if (this.#closing) throw new StreamsDraining();
+    const feed = this.#feedOf(scope.chatId, database);
+    const subscriber = new Subscriber({
+      principalId,
+      owner: chat.owner_id === principalId,
+      sink,
+      logger: this.#deps.logger,
+      turn: this.#deps.turn,
+      snapshot: (lagging) => feed.snapshotFor(lagging),
+      onClosed: (closed) => feed.leave(closed),
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const opened = (error?: unknown): void => {
+      if (error === undefined) resolve();
+      else reject(error as Error);
+    };
+    const joiner: Joiner = {
+      subscriber,
+      from,
+      cursor,
+      row: chat,
+      initial: true,
+      read: false,
+      opened,
+    };
+    const off = signal && onAbort(signal, () => subscriber.close());
+    try {
+      feed.join(joiner);
+      await promise;
+    } finally {
+      off?.();
+    }
+    signal?.throwIfAborted();
+    subscriber.start();
+    return subscriber;
+  }
+
+  /** Part of the fan-out of what this replica commits. */
+  committed(commits: readonly Commit[]): void {
+    for (const commit of commits) this.#feeds.get(commit.chat.id)?.committed(commit);
+  }
+
+  /** A commit of this replica whose answer was lost. */
+  perhaps(chatId: string): void {
+    this.#feeds.get(chatId)?.look();
+  }
+
+  /** From the bus: another replica committed. */
+  hint(hint: ChatHint): void {
+    this.#feeds.get(hint.chat_id)?.hint(hint);
+  }
+
+  /** The bus was away: what it lost is unknown. */
+  lookAtAll(): void {
+    for (const feed of this.#feeds.values()) feed.look();
+  }
+
+  /** Ends the streams of a principal whose right is withdrawn. */
+  forbid(principalId: string, chatId?: string): void {
+    for (const feed of [...this.#feeds.values()]) {
+      if (chatId !== undefined && feed.chatId !== chatId) continue;
+      for (const subscriber of feed.subscribers()) {
+        if (subscriber.principalId === principalId) subscriber.end("forbidden");
+      }
+    }
+  }
+
+  /** One query for all feeds of the replica: finds what notifications have lost. */
+  start(): void {
+    this.#arm();
+  }
+
+  /**
+   * Ends all streams, spread over the given time so that their clients do not all come back at once. Opens none any more.
+   */
+  async closeAll(reason: StreamCloseReason, spreadMs: number): Promise<void> {
+    this.#closing = true;
+    const { clock, random } = this.#deps;
+    const all = [...this.#feeds.values()].flatMap((feed) => feed.subscribers());
+    await Promise.all(
+      all.map(async (subscriber) => {
+        if (spreadMs > 0) await clock.sleep(random.float() * spreadMs, "stream.close");
+        subscriber.end(reason);
+      }),
+    );
+  }
+
+  /** Ends what is left and lets go of everything. */
+  async stop(): Promise<void> {
+    this.#closing = true;
+    this.#offIdentity();
+    this.#pollTimer?.cancel();
+    for (const feed of [...this.#feeds.values()]) feed.end("reconnect");
+    await this.#polling;
+  }
+
+  /** Asked of the database once; after that every new connection compares. */
+  async #knownIdentity(): Promise<DatabaseIdentity> {
+    this.#identity ??= await withDeadline(
+      this.#deps.database.identity(),
+      this.#deps.clock,
+      controlReadMs,
+    );
+    return this.#identity;
+  }
+
+  #feedOf(chatId: string, database: DatabaseIdentity): Feed {
+    let feed = this.#feeds.get(chatId);
+    if (!feed) {
+      feed = new Feed({ chatId, database }, this.#deps, (empty) => {
+        if (this.#feeds.get(chatId) === empty) this.#feeds.delete(chatId);
+      });
+      this.#feeds.set(chatId, feed);
+    }
+    return feed;
+  }
+
+  #arm(): void {
+    if (this.#closing) return;
+    this.#pollTimer = this.#deps.clock.timer(pollMs, "stream.poll", () => {
+      this.#polling = this.#poll().finally(() => this.#arm());
+    });
+  }
+
+  async #poll(): Promise<void> {
+    const feeds = [...this.#feeds.values()];
+    if (feeds.length === 0) return;
+    const { database, clock, logger } = this.#deps;
+    try {
+      const read = readVersions(
+        database,
+        feeds.map((feed) => feed.chatId),
+        { statementTimeoutMs: controlReadMs },
+      );
+      const found = new Map(
+        (await withDeadline(read, clock, controlReadMs)).map((row) => [row.id, row]),
+      );
+      for (const feed of feeds) feed.polled(found.get(feed.chatId));
+    } catch (err) {
+      logger.warn({ err }, "the poll of streams failed");
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import { limits, type StreamCloseReason } from "@parley/protocol";
+import type { Logger } from "../lib/logger.ts";
+import type { PreviewPosition } from "./cursor.ts";
+import type { Encoded } from "./encode.ts";
+import { Outbox } from "./outbox.ts";
+import { isNewerEpisode } from "./plan.ts";
+import type { EncodedEvent, Sink, Subscription } from "./ports.ts";
+import type { NextTurn } from "./turn.ts";
+
+export interface SubscriberOptions {
+  readonly principalId: string;
+  /** The principal owns the chat; else somebody else's rule let it in, and the poll does not judge it. */
+  readonly owner: boolean;
+  readonly sink: Sink;
+  readonly logger: Logger;
+  readonly turn: NextTurn;
+  /** The preview as of now, for one that lags behind. */
+  readonly snapshot: (subscriber: Subscriber) => EncodedEvent | null;
+  readonly onClosed: (subscriber: Subscriber) => void;
+}
+
+/** One client of a feed: an outbox and the sink behind it. It never waits, and nobody waits for it. */
+export class Subscriber implements Subscription {
+  readonly principalId: string;
+  readonly owner: boolean;
+  /** The lowest message id of its first window; set when it is attached. */
+  low = 0;
+  readonly #options: SubscriberOptions;
+  readonly #outbox = new Outbox();
+  /** Live parts up to here are on its screen already. */
+  #skip: PreviewPosition | null = null;
+  #started = false;
+  #writable = true;
+  #closed = false;
+
+  constructor(options: SubscriberOptions) {
+    this.#options = options;
+    this.principalId = options.principalId;
+    this.owner = options.owner;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** From the next turn of the loop on, the sink is called: whoever awaits the opening has gone on by then. */
+  start(): void {
+    this.#options.turn(() => {
+      this.#started = true;
+      this.#pump();
+    });
+  }
+
+  /** What the client says it has of the preview. */
+  skipTo(preview: PreviewPosition | null): void {
+    this.#skip = preview;
+  }
+
+  /** The first sync. */
+  begin(events: readonly Encoded[]): void {
+    if (this.#closed) return;
+    for (const event of events) this.#outbox.add(event, true);
+    this.#pump();
+  }
+
+  push(events: readonly Encoded[]): void {
+    const first = events[0];
+    if (this.#closed || first === undefined) return;
+    if (this.#outbox.lagging) this.#settle(!endsPreview.has(first.type));
+    for (const event of events) this.#outbox.add(event, false);
+    this.#pump();
+    this.#checkFull();
+  }
+
+  /** A live part, or a snapshot, as of `at`. */
+  live(event: Encoded, at: PreviewPosition): void {
+    if (this.#closed || (this.#skip !== null && this.#seen(this.#skip, at))) return;
+    if (this.#writable && this.#started && this.#outbox.empty && !this.#outbox.lagging) {
+      this.#write([event]);
+      return;
+    }
+    this.#outbox.addLive(event);
+    this.#checkFull();
+  }
+
+  drained(): void {
+    this.#writable = true;
+    this.#pump();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.onClosed(this);
+  }
+
+  /** Ends the stream from our side. */
+  end(reason: StreamCloseReason): void {
+    if (this.#closed) return;
+    this.close();
+    try {
+      this.#options.sink.close(reason);
+    } catch (err) {
+      this.#options.logger.error({ err }, "a stream's sink threw");
+    }
+  }
+
+  #seen(skip: PreviewPosition, at: PreviewPosition): boolean {
+    if (isNewerEpisode(at, skip)) {
+      this.#skip = null;
+      return false;
+    }
+    return isNewerEpisode(skip, at) || at.seq <= skip.seq;
+  }
+
+  #pump(): void {
+    while (this.#writable && this.#started && !this.#closed) {
+      if (this.#outbox.empty) {
+        if (!this.#outbox.lagging) return;
+        this.#settle(true);
+        if (this.#outbox.empty) return;
+      }
+      this.#write(this.#outbox.take(limits.frameEventsMax));
+    }
+  }
+
+  /** The snapshot that is owed for the parts that were dropped, unless what follows ends the preview anyway. */
+  #settle(wanted: boolean): void {
+    this.#outbox.caughtUp();
+    const snapshot = wanted ? this.#options.snapshot(this) : null;
+    if (snapshot !== null) this.#outbox.addLive(snapshot);
+  }
+
+  #write(events: readonly EncodedEvent[]): void {
+    try {
+      this.#writable = this.#options.sink.write(events);
+    } catch (err) {
+      this.#options.logger.error({ err }, "a stream's sink threw");
+      this.close();
+    }
+  }
+
+  #checkFull(): void {
+    if (this.#outbox.full) this.end("slow_consumer");
+  }
+}
+
+const endsPreview: ReadonlySet<string> = new Set(["message", "history_reset", "preview_reset"]);

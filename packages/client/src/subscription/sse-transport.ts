@@ -1,8 +1,11 @@
 import { streamCloses, type StreamCloseReason } from "@parley/protocol";
+import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { problemOf, urlOf } from "../call.ts";
 import type { ClientContext } from "../options.ts";
-import { createSseParser, type ServerSentEvent } from "./sse-parser.ts";
 import { endOf, whileOpen, type ConnectionHandlers, type Transport } from "./transport.ts";
+
+/** A server that never ends an event must not fill memory. A message is far smaller. */
+const eventCharsMax = 64 * 1024 * 1024;
 
 /** Server-sent events over `fetch`, which, unlike a browser's `EventSource`, sends headers and sees the status. */
 export function sseTransport(context: ClientContext, path: string): Transport {
@@ -37,12 +40,20 @@ async function follow(
     throw new Error(`the answer is not a stream of events but ${type || "of no type"}`);
   }
   handlers.opened();
-  const parser = createSseParser();
+  let events: EventSourceMessage[] = [];
+  const parser = createParser({
+    maxBufferSize: eventCharsMax,
+    onEvent: (event) => events.push(event),
+    onError: (error) => {
+      if (error.type === "max-buffer-size-exceeded") throw error;
+    },
+  });
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) throw new Error("the stream broke off");
-    const events = parser.push(value);
+    events = [];
+    parser.feed(value);
     const close = events.find((event) => event.event === "close");
     const carried = events.filter((event) => event !== close);
     if (carried.length === 0) handlers.heard();
@@ -54,7 +65,7 @@ async function follow(
   }
 }
 
-function toEvent({ event, data, id }: ServerSentEvent): unknown {
+function toEvent({ event, data, id }: EventSourceMessage): unknown {
   const value = { type: event, data: JSON.parse(data) as unknown };
   return id === undefined ? value : { ...value, cursor: id };
 }

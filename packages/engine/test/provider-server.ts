@@ -158,7 +158,7 @@ async function playStep(
 ): Promise<boolean> {
   if ("status" in step) {
     const { status, headers = {}, body = "" } = step;
-    const isText = typeof body === "string";
+    const isText = typeof body === "string" || body instanceof Uint8Array;
     response.writeHead(status, {
       "content-type": isText ? "text/html" : "application/json",
       ...headers,

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { fold, type LivePart } from "@parley/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -476,4 +477,14 @@ it("does not take pings for a sign of life", async () => {
   await heard();
   await clock.advance(10 * 60_000 + 1);
   expect(await error()).toMatchObject({ kind: "stream_silence" });
+});
+
+it("reads a stream that a gateway has compressed", async () => {
+  const sse =
+    'data: {"choices":[{"index":0,"delta":{"content":"small"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n';
+  const headers = { "content-type": "text/event-stream", "content-encoding": "gzip" };
+  server.enqueue("openai-chat", [{ status: 200, headers, body: gzipSync(sse) }]);
+  expect((await call(port(), "vllm/m").reply).parts).toEqual([{ type: "text", text: "small" }]);
+  server.enqueue("openai-chat", [{ status: 200, headers, body: gzipSync(sse).subarray(0, 30) }]);
+  expect(await call(port(), "vllm/m").error()).toMatchObject({ kind: "network", retryable: true });
 });

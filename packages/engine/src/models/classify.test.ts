@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { ErrorKind } from "@parley/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -14,6 +15,7 @@ import { errorRows } from "./error-table.ts";
 import { ModelError, type ModelPort } from "./model-port.ts";
 import { createModels } from "./registry.ts";
 
+const question = "What is the airspeed of an unladen swallow?";
 const apiKey = "sk-test-0123456789abcdef";
 
 interface Case {
@@ -217,6 +219,14 @@ const cases: Case[] = [
     google(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
   ),
   http("401", "auth", "vllm/mistral", 401, { detail: "Unauthorized" }),
+  http(
+    "401",
+    "auth",
+    "vllm/echoes",
+    401,
+    { detail: `Refused: "${apiKey}"` },
+    { message: /\[key\]/ },
+  ),
   http(
     "403",
     "auth",
@@ -617,7 +627,12 @@ async function errorOf(models: ModelPort, model: string): Promise<ModelError> {
       reasoning_effort: null,
       system_prompt: null,
       messages: [
-        { role: "user", parts: [{ type: "text", text: "Hi" }], finish_reason: null, model: null },
+        {
+          role: "user",
+          parts: [{ type: "text", text: question }],
+          finish_reason: null,
+          model: null,
+        },
       ],
       tools: [],
       used_call_ids: new Set(),
@@ -634,7 +649,7 @@ async function errorOf(models: ModelPort, model: string): Promise<ModelError> {
 }
 
 const deps = { clock: systemClock, random: seededRandom(1) };
-const rowOf = (error: ModelError): string => rowFor(failureOf(error.cause)).name;
+const rowOf = (error: ModelError): unknown => error.details?.["row"];
 
 describe("classification of provider errors", () => {
   let server: ProviderServer;
@@ -675,7 +690,8 @@ describe("classification of provider errors", () => {
       if (message !== undefined) expect(error.message).toMatch(message);
       expect(error.message).not.toBe("");
       expect(error.message.length).toBeLessThanOrEqual(500);
-      expect(error.message).not.toContain(apiKey);
+      expect(inspect(error, { depth: 10 })).not.toContain(apiKey);
+      expect(inspect(error, { depth: 10 })).not.toContain(question);
       expect(error.message).not.toMatch(/<html/i);
     },
   );

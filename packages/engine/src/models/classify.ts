@@ -43,8 +43,20 @@ export function classify(failure: Failure, context: ClassifyContext): ModelError
     provider: context.provider,
     ...(status === undefined ? {} : { status_code: status }),
     ...(after === null ? {} : { retry_after_ms: after }),
-    cause: failure.cause,
+    row: row.name,
+    cause: loggable(failure, context.secrets),
   });
+}
+
+/**
+ * The original error carries the request, with all that was said in the chat, and its message may repeat a key: what
+ * goes into logs is only what it is called and its redacted words.
+ */
+function loggable({ cause, message, codes }: Failure, secrets: readonly string[]): Error {
+  const words = cause instanceof Error ? cause.message : message;
+  const error = new Error(redact(words, secrets));
+  error.name = cause instanceof Error ? cause.name : "ProviderError";
+  return Object.assign(error, { codes: codes.map((code) => redact(code, secrets)) });
 }
 
 /** The row of the table that decides. */

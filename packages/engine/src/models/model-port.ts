@@ -85,6 +85,9 @@ export interface ModelErrorOptions {
   status_code?: number;
   /** The least delay that the provider asked for before the next try. */
   retry_after_ms?: number;
+  /** The row of the classification table that decided. */
+  row?: string;
+  /** May be logged: no keys in it, and nothing of the prompt. */
   cause?: unknown;
 }
 
@@ -97,8 +100,8 @@ export class ModelError extends ParleyError {
   readonly retry_after_ms: number | undefined;
 
   constructor(options: ModelErrorOptions) {
-    const { kind, message, retryable, provider, status_code, retry_after_ms, cause } = options;
-    super(`model_${kind}`, message, { cause, details: { kind, provider, status_code } });
+    const { kind, message, retryable, provider, status_code, retry_after_ms, row, cause } = options;
+    super(`model_${kind}`, message, { cause, details: { kind, provider, status_code, row } });
     this.name = "ModelError";
     this.kind = kind;
     this.retryable = retryable;

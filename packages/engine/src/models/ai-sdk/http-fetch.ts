@@ -32,12 +32,6 @@ export class ModelHttp {
     this.#clock = clock;
   }
 
-  /** Closes idle connections. Calls under way go on. */
-  close(): void {
-    this.#agents["http:"].destroy();
-    this.#agents["https:"].destroy();
-  }
-
   /** The fetch for one call: its events pass through the filter. */
   fetchThrough(filter: EventFilter): typeof globalThis.fetch {
     return async (input, init) => {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { jsonSchema } from "./json.ts";
 
 /**
  * Every error code of the API with its HTTP status. Codes are stable: clients may switch on them.
@@ -43,7 +44,7 @@ export const problemSchema = z.object({
   status: z.int(),
   code: z.enum(Object.keys(errorStatuses) as [ErrorCode, ...ErrorCode[]]),
   detail: z.string(),
-  details: z.record(z.string(), z.json()).optional(),
+  details: z.record(z.string(), jsonSchema).optional(),
   request_id: z.string().optional(),
 });
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { jsonObjectSchema } from "./json.ts";
+import { jsonObjectSchema, jsonSchema } from "./json.ts";
 import { partSchema } from "./parts.ts";
 
 export const roleSchema = z.enum(["system", "user", "assistant", "tool"]);
@@ -74,7 +74,7 @@ export const pendingActionSchema = z.object({
   tool_call_id: z.string(),
   tool_name: z.string(),
   kind: z.enum(["client_tool", "approval"]),
-  input: z.json(),
+  input: jsonSchema,
   deadline_at: z.iso.datetime().nullable(),
   /** The recorded decision, once there is one. */
   approval: jsonObjectSchema.optional(),

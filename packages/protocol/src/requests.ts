@@ -8,15 +8,20 @@ import { jsonSchema } from "./json.ts";
 /** The bodies and answers of the REST API, all under `/api/v1`. Unknown fields are refused. */
 
 const userPartSchema = z.discriminatedUnion("type", [
-  textPartSchema.omit({ provider_metadata: true }).strict(),
-  filePartSchema.omit({ provider_metadata: true, reasoning: true }).strict(),
+  textPartSchema
+    .omit({ provider_metadata: true })
+    .extend({ text: z.string().min(1) })
+    .strict(),
+  filePartSchema
+    .omit({ provider_metadata: true, reasoning: true })
+    .strict()
+    .refine((part) => (part.data === undefined) !== (part.url === undefined), {
+      message: "exactly one of data and url",
+    }),
 ]);
 
 /** What a user says: a string, or a list of text and file parts. Never empty. */
-export const contentSchema = z.union([
-  z.string().min(1),
-  z.array(userPartSchema).min(1).max(100),
-]);
+export const contentSchema = z.union([z.string().min(1), z.array(userPartSchema).min(1).max(100)]);
 
 const clientId = z.string().min(1).max(limits.idempotencyKeyCharsMax);
 const model = z.string().min(1).max(200);
@@ -123,7 +128,16 @@ export const approvalsSchema = z.strictObject({
     .max(250),
 });
 
-const page = (max: number) => z.coerce.number().int().min(1).max(max);
+/** A number in a query string: digits and nothing else. */
+const queryInt = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^[0-9]{1,15}$/, "a whole number")
+    .transform(Number)
+    .pipe(z.int().min(min).max(max));
+const page = (max: number) => queryInt(1, max);
+const messageIdMax = Number.MAX_SAFE_INTEGER;
+const flag = z.enum(["true", "false"]);
 
 export const listChatsQuerySchema = z.strictObject({
   limit: page(limits.pageChatsMax).optional(),
@@ -131,17 +145,40 @@ export const listChatsQuerySchema = z.strictObject({
   /** Words that the title or a user's message must contain. */
   search: z.string().min(1).max(200).optional(),
   /** `key:value`, or `key` for any value; several must all match. */
-  label: z.union([z.string(), z.array(z.string())]).optional(),
+  label: z
+    .union([z.string().min(1).max(400), z.array(z.string().min(1).max(400)).max(limits.labelsMax)])
+    .optional(),
   archived: z.enum(["true", "false", "all"]).optional(),
   status: z.enum(["waiting", "running", "interrupting", "requires_action", "error"]).optional(),
 });
 
 export const listMessagesQuerySchema = z.strictObject({
   limit: page(limits.pageMessagesMax).optional(),
-  before: z.coerce.number().int().positive().optional(),
-  after: z.coerce.number().int().nonnegative().optional(),
+  /** Messages with smaller ids, the newest of them. */
+  before: queryInt(1, messageIdMax).optional(),
+  /** Messages with greater ids, the oldest of them. Not together with `before`. */
+  after: queryInt(0, messageIdMax).optional(),
 });
 
+export const interruptQuerySchema = z.strictObject({
+  /** Answer when what was said is committed, at most 10 s later. */
+  wait: flag.optional(),
+});
+
+export const streamQuerySchema = z.strictObject({
+  /** Where to go on; `Last-Event-ID`, which an EventSource that reconnects sends, wins over it. */
+  cursor: z.string().max(4096).optional(),
+  /** Stands for a bearer token, once. */
+  ticket: z.string().max(512).optional(),
+});
+
+export const titleSchema = z.strictObject({ title });
+
+/** The body of calls that need to be told nothing: none, or `{}`. */
+export const emptySchema = z.strictObject({});
+
+/** The one chat that was asked for, as it is and under its name, as every other answer has it. */
+export const getChatAnswerSchema = chatSchema.extend({ chat: chatSchema });
 export const chatAnswerSchema = z.object({ chat: chatSchema });
 export const createChatAnswerSchema = z.object({
   chat: chatSchema,
@@ -186,6 +223,34 @@ export const modelSchema = z.object({
 });
 export const modelsAnswerSchema = z.object({ models: z.array(modelSchema) });
 
+export const tokenSchema = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  created_at: z.iso.datetime(),
+  last_used_at: z.iso.datetime().nullable(),
+  expires_at: z.iso.datetime().nullable(),
+  /** The token that this call was made with. */
+  is_current: z.boolean(),
+});
+export const createTokenSchema = z.strictObject({
+  name: z.string().trim().min(1).max(100),
+  expires_in_seconds: z
+    .int()
+    .positive()
+    .max(10 * 366 * 24 * 3600)
+    .optional(),
+});
+export const createTokenAnswerSchema = z.object({
+  token: tokenSchema,
+  /** What goes after `Authorization: Bearer`. Shown this once, and never stored. */
+  secret: z.string(),
+});
+export const tokensAnswerSchema = z.object({ tokens: z.array(tokenSchema) });
+
+export type Token = z.infer<typeof tokenSchema>;
+export type CreateToken = z.infer<typeof createTokenSchema>;
+export type CreateTokenAnswer = z.infer<typeof createTokenAnswerSchema>;
+export type TokensAnswer = z.infer<typeof tokensAnswerSchema>;
 export type Content = z.infer<typeof contentSchema>;
 export type CreateChat = z.infer<typeof createChatSchema>;
 export type PatchChat = z.infer<typeof patchChatSchema>;
@@ -198,6 +263,7 @@ export type ToolResults = z.infer<typeof toolResultsSchema>;
 export type Approvals = z.infer<typeof approvalsSchema>;
 export type ListChatsQuery = z.infer<typeof listChatsQuerySchema>;
 export type ListMessagesQuery = z.infer<typeof listMessagesQuerySchema>;
+export type GetChatAnswer = z.infer<typeof getChatAnswerSchema>;
 export type ChatAnswer = z.infer<typeof chatAnswerSchema>;
 export type CreateChatAnswer = z.infer<typeof createChatAnswerSchema>;
 export type ListChatsAnswer = z.infer<typeof listChatsAnswerSchema>;

@@ -49,6 +49,12 @@ export type ChatChanges = Partial<
   readonly touch_history?: true;
 };
 
+/** Of these columns nothing but `metadata_version` depends. */
+export type MetadataChanges = Pick<
+  ChatChanges,
+  "title" | "labels" | "pinned" | "model" | "reasoning_effort" | "system_prompt" | "client_tools"
+>;
+
 /** Columns and values whose SQL is not a parameter. */
 const spelled: Record<string, string> = {
   "touch_history=true": "history_version = snapshot_version, generation_attempt = 0, takeovers = 0",
@@ -181,17 +187,22 @@ export async function lockDescendants(tx: WriteTx, chat: ChatRow): Promise<ChatR
   });
 }
 
-/** A chat in `A*` goes on when nothing is pending any more; else it waits for the earliest deadline. */
-export async function settlePending(tx: WriteTx, chatId: string): Promise<ChatRow> {
+/**
+ * A chat in `A*` goes on when nothing is pending any more; else it waits for the earliest deadline. `asked`: there is
+ * something to do on unchanged history.
+ */
+export async function settlePending(tx: WriteTx, chatId: string, asked = false): Promise<ChatRow> {
   const [row] = await tx.query<ChatRow>({
     name: "chats.settle_pending",
     text: `with pending as (
              select count(*) as calls, min(deadline_at) as deadline from parley.pending_calls($1))
            update parley.chats
            set status = case when pending.calls = 0 then 'running' else status end,
-             requires_action_deadline_at = case when pending.calls = 0 then null else pending.deadline end
+             requires_action_deadline_at = case when pending.calls = 0 then null else pending.deadline end,
+             history_version = case when $2 then snapshot_version else history_version end,
+             generation_attempt = case when $2 then 0 else generation_attempt end
            from pending where id = $1 returning chats.*`,
-    values: [chatId],
+    values: [chatId, asked],
   });
   return row as ChatRow;
 }

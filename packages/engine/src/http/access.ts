@@ -1,0 +1,55 @@
+import { ChatNotFound } from "../domain/errors.ts";
+import type { ChatRow } from "../domain/rows.ts";
+import type { Database } from "../postgres/database.ts";
+import { readChat } from "../store/chats.ts";
+import type { Caller } from "./auth/caller.ts";
+import { reader } from "./reader.ts";
+
+/** Chats whose owner is remembered. */
+const ownersMax = 20_000;
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * Who may use which chat. A chat that is not the caller's, one that does not exist, and a name that is no chat's
+ * at all are answered alike, after the same single read.
+ *
+ * Owners are remembered: the database holds that a chat's owner never changes and no id comes twice, so what is
+ * remembered is never wrong; whether the chat still exists, the command itself finds out.
+ */
+export class ChatAccess {
+  readonly #database: Database;
+  readonly #owners = new Map<string, string>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** The chat's id in its one spelling. @throws ChatNotFound */
+  async require(caller: Caller, chatId: string): Promise<string> {
+    const id = chatId.toLowerCase();
+    const owner = this.#owners.get(id);
+    if (owner === undefined) return (await this.read(caller, chatId)).id;
+    if (owner !== caller.principalId) throw new ChatNotFound(chatId);
+    return id;
+  }
+
+  /** The chat's row as it is now. @throws ChatNotFound */
+  async read(caller: Caller, chatId: string): Promise<ChatRow> {
+    if (!uuidPattern.test(chatId)) throw new ChatNotFound(chatId);
+    const chat = await readChat(reader(this.#database, "http.read_chat"), chatId.toLowerCase());
+    if (chat === undefined) throw new ChatNotFound(chatId);
+    this.remember(chat.id, chat.owner_id);
+    if (chat.owner_id !== caller.principalId) throw new ChatNotFound(chatId);
+    return chat;
+  }
+
+  /** A chat that was just made, or read: its next use costs no read. */
+  remember(chatId: string, ownerId: string): void {
+    if (this.#owners.size >= ownersMax) {
+      const [oldest] = this.#owners.keys();
+      if (oldest !== undefined) this.#owners.delete(oldest);
+    }
+    this.#owners.set(chatId, ownerId);
+  }
+}

@@ -1,0 +1,55 @@
+import type { CreateChat, CreateChatAnswer } from "@parley/protocol";
+import { chatOf, messagesOf } from "../../domain/representation.ts";
+import { createChat } from "../../machine/transitions/create-chat.ts";
+import type { Caller } from "../auth/caller.ts";
+import type { HttpContext } from "../context.ts";
+import { checkModel, partsOf } from "./content.ts";
+import { create, principalScope, requestKey, type Answer } from "./once.ts";
+
+export async function createChatCommand(
+  context: HttpContext,
+  caller: Caller,
+  body: CreateChat,
+  headerKey: string | undefined,
+): Promise<Answer<CreateChatAnswer>> {
+  const { client_id, ...request } = body;
+  checkModel(body.model, context);
+  const parts = partsOf(body.content, context);
+  const key = requestKey(caller, principalScope, client_id ?? headerKey, ["createChat", request]);
+  const id = context.random.uuid();
+  const chat = {
+    id,
+    owner_id: caller.principalId,
+    parent_chat_id: null,
+    root_chat_id: id,
+    title: body.title ?? null,
+    labels: body.labels ?? {},
+    model: body.model ?? context.models.defaultModel(),
+    reasoning_effort: body.reasoning_effort ?? null,
+    system_prompt: body.system_prompt ?? null,
+    client_tools: body.client_tools ?? [],
+    status: "running",
+  } as const;
+  const answer = await create<CreateChatAnswer>(
+    context.machine,
+    chat,
+    key,
+    "http.create_chat",
+    async (bundle) => {
+      const message = {
+        role: "user",
+        parts,
+        client_id: client_id ?? null,
+        created_by: caller.principalId,
+      } as const;
+      const messages = await createChat(bundle, { messages: [message] });
+      await bundle.refresh();
+      return {
+        status: 201,
+        body: { chat: chatOf(bundle.chat), messages: messagesOf(messages) },
+      };
+    },
+  );
+  context.access.remember(answer.body.chat.id, caller.principalId);
+  return answer;
+}

@@ -1,0 +1,42 @@
+import type { ChatAnswer, PatchChat } from "@parley/protocol";
+import { chatOf } from "../../domain/representation.ts";
+import { setArchived } from "../../machine/transitions/set-archived.ts";
+import type { Caller } from "../auth/caller.ts";
+import type { HttpContext } from "../context.ts";
+import { checkModel } from "./content.ts";
+import { decide, requestKey, type Answer } from "./once.ts";
+
+/** Writes metadata, and archives or unarchives the family: all of it or nothing. */
+export async function patchChatCommand(
+  context: HttpContext,
+  caller: Caller,
+  chatId: string,
+  body: PatchChat,
+  headerKey: string | undefined,
+): Promise<Answer<ChatAnswer>> {
+  const id = await context.access.require(caller, chatId);
+  checkModel(body.model, context);
+  const { archived, ...metadata } = body;
+  const key = requestKey(caller, id, headerKey, ["patchChat", id, body]);
+  return await decide(context.machine, id, key, "http.patch_chat", async (chat, transaction) => {
+    let row = chat;
+    if (archived !== undefined && archived !== chat.archived) {
+      row = await transaction.update(id, async (bundle) => {
+        await setArchived(bundle, { archived });
+        await bundle.refresh();
+        return bundle.chat;
+      });
+    }
+    if (Object.keys(metadata).length > 0) row = await transaction.patch(id, given(metadata));
+    return { status: 200, body: { chat: chatOf(row) } };
+  });
+}
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** The fields that are there: an absent one is not written. */
+function given<T extends object>(fields: T): Given<T> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Given<T>;
+}

@@ -1,0 +1,44 @@
+import type { SendMessage, SendMessageAnswer } from "@parley/protocol";
+import { chatOf, messagesOf, queuedOf } from "../../domain/representation.ts";
+import { sendMessage } from "../../machine/transitions/send-message.ts";
+import type { Caller } from "../auth/caller.ts";
+import type { HttpContext } from "../context.ts";
+import { checkModel, partsOf } from "./content.ts";
+import { requestKey, update, type Answer } from "./once.ts";
+
+export async function sendMessageCommand(
+  context: HttpContext,
+  caller: Caller,
+  chatId: string,
+  body: SendMessage,
+  headerKey: string | undefined,
+): Promise<Answer<SendMessageAnswer>> {
+  const id = await context.access.require(caller, chatId);
+  const { client_id, ...request } = body;
+  checkModel(body.model, context);
+  const parts = partsOf(body.content, context);
+  const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
+  return await update(context.machine, id, key, "http.send_message", async (bundle) => {
+    const message = {
+      parts,
+      model: body.model ?? null,
+      reasoning_effort: body.reasoning_effort ?? null,
+      client_id: client_id ?? null,
+      created_by: caller.principalId,
+    };
+    const { messages, queued } = await sendMessage(bundle, {
+      message,
+      when_busy: body.when_busy ?? "queue",
+      queueMessagesMax: context.limits.queueMessagesMax,
+    });
+    await bundle.refresh();
+    return {
+      status: 200,
+      body: {
+        chat: chatOf(bundle.chat),
+        messages: messagesOf(messages),
+        queued: queued === null ? null : queuedOf(queued),
+      },
+    };
+  });
+}

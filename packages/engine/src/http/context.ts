@@ -1,0 +1,31 @@
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { ModelPort } from "../models/model-port.ts";
+import type { Database } from "../postgres/database.ts";
+import type { ChatAccess } from "./access.ts";
+import type { Authenticator } from "./auth/authenticator.ts";
+import type { ChatSignals } from "./chat-signals.ts";
+import type { HttpLimits } from "./limits.ts";
+import type { StreamRegistry } from "./transports/stream-registry.ts";
+
+/** What the API needs to know of models. */
+export type ModelCatalogue = Pick<ModelPort, "has" | "list" | "defaultModel">;
+
+/** What every command and route works with. */
+export interface HttpContext {
+  readonly machine: Machine;
+  readonly database: Database;
+  readonly models: ModelCatalogue;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly limits: HttpLimits;
+  readonly access: ChatAccess;
+  readonly authenticator: Authenticator;
+  readonly signals: ChatSignals;
+  readonly streamRegistry: StreamRegistry;
+  /** Aborts when the server drains: who waits answers with what there is. */
+  readonly draining: AbortSignal;
+}

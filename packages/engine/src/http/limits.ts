@@ -1,0 +1,35 @@
+import { limits as protocolLimits, streamTiming } from "@parley/protocol";
+
+/** The limits of the API. Each is a setting. */
+export interface HttpLimits {
+  /** Of the text and data of one message, as UTF-8. */
+  readonly messageBodyBytesMax: number;
+  /** Of a whole request: larger than a message, because JSON may spend six bytes on one, and tools come along. */
+  readonly requestBodyBytesMax: number;
+  readonly queueMessagesMax: number;
+  readonly interruptWaitMs: number;
+  readonly ticketSeconds: number;
+  /** How long a token may be taken for good without asking the database: a revocation takes effect within it. */
+  readonly tokenCacheMs: number;
+  /** How often the tokens behind open streams are looked at again. */
+  readonly tokenRecheckMs: number;
+  readonly pingMs: number;
+  readonly frameEventsMax: number;
+  readonly clientFrameBytesMax: number;
+  /** What may wait in a socket before its stream is told to hold back. */
+  readonly socketBufferBytesMax: number;
+}
+
+export const defaultHttpLimits: HttpLimits = {
+  messageBodyBytesMax: protocolLimits.messageBodyBytesMax,
+  requestBodyBytesMax: 4 * 1024 * 1024,
+  queueMessagesMax: protocolLimits.queueMessagesMax,
+  interruptWaitMs: 10_000,
+  ticketSeconds: 60,
+  tokenCacheMs: 3_000,
+  tokenRecheckMs: 5_000,
+  pingMs: streamTiming.pingMs,
+  frameEventsMax: protocolLimits.frameEventsMax,
+  clientFrameBytesMax: protocolLimits.clientFrameBytesMax,
+  socketBufferBytesMax: 64 * 1024,
+};

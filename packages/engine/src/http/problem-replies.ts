@@ -1,0 +1,63 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Logger } from "../lib/logger.ts";
+import type { App } from "./app.ts";
+import { MethodNotAllowed, NotFound } from "./errors.ts";
+import { translateFrameworkError } from "./framework-errors.ts";
+import { problemOf, problemType } from "./problem.ts";
+
+export interface ProblemRepliesOptions {
+  readonly logger: Logger;
+  readonly requestBodyBytesMax: number;
+}
+
+/** Every error of every route becomes a problem document, and so do the routes that are not there. */
+export function replyWithProblems(app: App, options: ProblemRepliesOptions): void {
+  const routes = new RouteTable();
+  app.addHook("onRoute", (route) => routes.add(route.url, route.method));
+
+  const reply = (error: unknown, request: FastifyRequest, to: FastifyReply): FastifyReply => {
+    const translated = translateFrameworkError(error, options.requestBodyBytesMax);
+    const problem = problemOf(translated, request.id);
+    if (problem.internal) {
+      options.logger.error({ err: error, request_id: request.id }, "a request failed");
+    }
+    return to
+      .code(problem.status)
+      .headers(problem.headers)
+      .type(problemType)
+      .send(JSON.stringify(problem.body));
+  };
+
+  app.setErrorHandler(reply);
+  app.setNotFoundHandler((request, to) => {
+    const path = request.url.split("?", 1)[0] ?? "";
+    const allowed = routes.methodsOf(path);
+    const error =
+      allowed.length > 0 ? new MethodNotAllowed(request.method, allowed) : new NotFound();
+    return reply(error, request, to);
+  });
+}
+
+/** Which methods a path has: what `Allow` says where the one asked for is not among them. */
+class RouteTable {
+  readonly #routes: { readonly pattern: RegExp; readonly methods: Set<string> }[] = [];
+  readonly #byUrl = new Map<string, Set<string>>();
+
+  add(url: string, methods: string | readonly string[]): void {
+    let known = this.#byUrl.get(url);
+    if (known === undefined) {
+      known = new Set();
+      this.#byUrl.set(url, known);
+      const pattern = new RegExp(
+        `^${url.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/:\w+/g, "[^/]+")}$`,
+      );
+      this.#routes.push({ pattern, methods: known });
+    }
+    for (const method of [methods].flat()) known.add(method);
+  }
+
+  methodsOf(path: string): string[] {
+    const found = this.#routes.filter(({ pattern }) => pattern.test(path));
+    return [...new Set(found.flatMap(({ methods }) => [...methods]))].sort();
+  }
+}

@@ -1,0 +1,217 @@
+import type { AddressInfo } from "node:net";
+import type { ChatHint, Commit } from "../domain/commit.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import { Scope } from "../lib/scope.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { Database } from "../postgres/database.ts";
+import type { Streams, WatchStreams } from "../stream/ports.ts";
+import { ChatAccess } from "./access.ts";
+import { createApp, type App } from "./app.ts";
+import type { Site } from "./auth/authenticate.ts";
+import { Authenticator } from "./auth/authenticator.ts";
+import { isLoopbackAddress } from "./auth/origin.ts";
+import { ChatSignals } from "./chat-signals.ts";
+import type { ModelCatalogue } from "./context.ts";
+import type { HealthPort, MetricsPort } from "./health.ts";
+import { addHooks } from "./hooks.ts";
+import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
+import { describeApi } from "./openapi.ts";
+import { replyWithProblems } from "./problem-replies.ts";
+import { chatRoutes } from "./routes/chats.ts";
+import { homeRoutes } from "./routes/home.ts";
+import { messageRoutes } from "./routes/messages.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { operationRoutes } from "./routes/operations.ts";
+import { queueRoutes } from "./routes/queue.ts";
+import { streamRoutes } from "./routes/streams.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
+import { turnRoutes } from "./routes/turn.ts";
+import type { StreamContext } from "./transports/open.ts";
+import { StreamRegistry } from "./transports/stream-registry.ts";
+import { acceptWebSockets } from "./transports/upgrade.ts";
+
+export interface HttpServerOptions {
+  readonly machine: Machine;
+  readonly database: Database;
+  readonly streams: Streams;
+  readonly watch: WatchStreams;
+  readonly models: ModelCatalogue;
+  readonly health: HealthPort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics?: MetricsPort;
+  readonly limits?: Partial<HttpLimits>;
+  /** `host[:port]` of the addresses under which a proxy makes this server known. */
+  readonly publicHosts?: readonly string[];
+  /** Named in the OpenAPI document. */
+  readonly version?: string;
+  /** Check every answer against its schema: for tests. */
+  readonly checkAnswers?: boolean;
+}
+
+export interface HttpServer {
+  /** @throws the system's error where the address is taken or not ours. */
+  listen(host: string, port: number): Promise<{ url: string; port: number }>;
+  /** Commits of this replica, from the machine's publisher: who waits for one of them looks. */
+  onCommits(commits: readonly Commit[]): void;
+  /** Changes made elsewhere, from the bus. */
+  onHint(hint: ChatHint): void;
+  /**
+   * Takes no new work and no new streams from now on, and fails readiness. Reads, and calls that end something (stop
+   * above all), go on until `close`.
+   */
+  drain(): void;
+  /** Ends what is left, streams with a code that asks to reconnect, and waits for the requests under way. */
+  close(): Promise<void>;
+}
+
+/** How long requests that are under way may take once the server closes. */
+const closeGraceMs = 5_000;
+
+const apiRoutes = [
+  chatRoutes,
+  messageRoutes,
+  queueRoutes,
+  turnRoutes,
+  tokenRoutes,
+  modelRoutes,
+  streamRoutes,
+] as const;
+
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const server = new FastifyServer(options);
+  await server.build();
+  return server;
+}
+
+class FastifyServer implements HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #app: App;
+  readonly #scope: Scope;
+  readonly #draining = new AbortController();
+  readonly #context: StreamContext;
+  #site: Site = { port: 0, loopbackOnly: true, publicHosts: [] };
+  #closing: Promise<void> | undefined;
+
+  constructor(options: HttpServerOptions) {
+    const { machine, database, streams, watch, models, clock, random, logger } = options;
+    const limits = { ...defaultHttpLimits, ...options.limits };
+    this.#options = options;
+    this.#scope = new Scope((err, label) => logger.error({ err, label }, "background work failed"));
+    this.#app = createApp({
+      random,
+      requestBodyBytesMax: limits.requestBodyBytesMax,
+      checkAnswers: options.checkAnswers ?? false,
+    });
+    const common = { database, clock, logger, scope: this.#scope };
+    this.#context = {
+      machine,
+      database,
+      streams,
+      watch,
+      models,
+      clock,
+      random,
+      logger,
+      limits,
+      access: new ChatAccess(database),
+      authenticator: new Authenticator({ ...common, tokenCacheMs: limits.tokenCacheMs }),
+      signals: new ChatSignals(),
+      streamRegistry: new StreamRegistry({ ...common, tokenRecheckMs: limits.tokenRecheckMs }),
+      draining: this.#draining.signal,
+      site: () => this.#site,
+    };
+  }
+
+  /** Registers everything; the routes come after what documents and guards them. */
+  async build(): Promise<void> {
+    const app = this.#app;
+    const context = this.#context;
+    const { logger, limits } = context;
+    const { requestBodyBytesMax } = limits;
+    replyWithProblems(app, { logger, requestBodyBytesMax });
+    addHooks(app, { ...context });
+    await describeApi(app, this.#options.version ?? "0.0.0");
+    await app.register(async (root) => {
+      homeRoutes(root, context, context.site);
+      operationRoutes(root, context, {
+        health: this.#options.health,
+        metrics: this.#options.metrics,
+        site: context.site,
+      });
+    });
+    await app.register(
+      async (api) => {
+        for (const routes of apiRoutes) routes(api, context);
+        documentRoute(api);
+      },
+      { prefix: "/api/v1" },
+    );
+    await app.ready();
+    acceptWebSockets(app.server, context, this.#scope);
+    context.streamRegistry.start();
+  }
+
+  async listen(host: string, port: number): Promise<{ url: string; port: number }> {
+    const publicHosts = this.#options.publicHosts ?? [];
+    // Set before the first request can come: the port follows as soon as it is known.
+    this.#site = { port, loopbackOnly: isLoopbackAddress(host), publicHosts };
+    await this.#app.listen({ host, port });
+    const address = this.#app.server.address() as AddressInfo;
+    this.#site = { ...this.#site, port: address.port };
+    return { url: `http://${reachableName(host)}:${address.port}`, port: address.port };
+  }
+
+  onCommits(commits: readonly Commit[]): void {
+    this.#context.signals.committed(commits);
+  }
+
+  onHint(hint: ChatHint): void {
+    this.#context.signals.hint(hint);
+  }
+
+  drain(): void {
+    this.#draining.abort();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.drain();
+    const { clock, streamRegistry } = this.#context;
+    streamRegistry.endAll("reconnect");
+    const late = clock.timer(closeGraceMs, "http.close", () =>
+      this.#app.server.closeAllConnections(),
+    );
+    await this.#app.close();
+    late.cancel();
+    await this.#scope.stop();
+  }
+}
+
+/** The document is made once, when it is first asked for: every route is there by then. */
+function documentRoute(app: App): void {
+  let document: string | undefined;
+  app.route({
+    method: "GET",
+    url: "/openapi.json",
+    config: { auth: "open" },
+    schema: { hide: true },
+    handler: async (_request, reply) => {
+      document ??= JSON.stringify(app.swagger());
+      return reply.type("application/json").send(document);
+    },
+  });
+}
+
+/** A name that a browser on this machine can open: "all addresses" is none. */
+function reachableName(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

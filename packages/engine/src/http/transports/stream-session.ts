@@ -1,0 +1,137 @@
+import type { StreamCloseReason } from "@parley/protocol";
+import type { Clock, Timer } from "../../lib/clock.ts";
+import type { EncodedEvent, Sink, Subscription } from "../../stream/ports.ts";
+import type { OpenStreamHandle } from "./stream-registry.ts";
+
+/** How events get onto one connection. None of it throws. */
+export interface Wire {
+  /** `flushed` is called when the operating system has taken it, or never will. */
+  send(events: readonly EncodedEvent[], flushed: () => void): void;
+  /** Bytes that wait in the socket. */
+  bufferedBytes(): number;
+  /** Shows that the server lives. */
+  ping(): void;
+  /** Says why, and ends the connection in an orderly way. */
+  end(reason: StreamCloseReason): void;
+  /** Cuts the connection. */
+  destroy(): void;
+}
+
+export interface StreamSessionOptions {
+  readonly clock: Clock;
+  readonly pingMs: number;
+  readonly socketBufferBytesMax: number;
+}
+
+/** A client that does not take our goodbye within this time is cut off. */
+const closeGraceMs = 5_000;
+
+/**
+ * One client's stream, between the subscription that fills it and the wire that carries it: pressure back from the
+ * socket, keep-alive, and the end, whoever brings it about. What comes before the wire is there is kept.
+ */
+export class StreamSession implements Sink, OpenStreamHandle {
+  readonly #options: StreamSessionOptions;
+  #wire: Wire | null = null;
+  #subscription: Subscription | null = null;
+  readonly #early: EncodedEvent[] = [];
+  #held = false;
+  #over: StreamCloseReason | "gone" | null = null;
+  #timer: Timer | null = null;
+  #onOver: (() => void)[] = [];
+
+  constructor(options: StreamSessionOptions) {
+    this.#options = options;
+  }
+
+  /** The connection stands: from now on events go out as they come. */
+  attach(wire: Wire, subscription: Subscription): void {
+    this.#wire = wire;
+    this.#subscription = subscription;
+    const over = this.#over;
+    if (over !== null) {
+      subscription.close();
+      if (over === "gone") wire.destroy();
+      else this.#farewell(wire, over);
+      return;
+    }
+    this.#armPing();
+    const early = this.#early.splice(0);
+    if (early.length > 0) this.#send(wire, early);
+    if (this.#held && !this.#isFull(wire)) this.#release();
+  }
+
+  /** Calls `fn` once the stream is over (at once when it is). */
+  onOver(fn: () => void): void {
+    if (this.#over !== null) fn();
+    else this.#onOver.push(fn);
+  }
+
+  write(events: readonly EncodedEvent[]): boolean {
+    if (this.#over !== null) return true;
+    if (this.#wire === null) {
+      this.#early.push(...events);
+      this.#held = true;
+      return false;
+    }
+    this.#send(this.#wire, events);
+    this.#held = this.#isFull(this.#wire);
+    return !this.#held;
+  }
+
+  /** The subscription ends the stream: it calls nothing after this. */
+  close(reason: StreamCloseReason): void {
+    if (!this.#finish(reason)) return;
+    if (this.#wire) this.#farewell(this.#wire, reason);
+  }
+
+  /** The server ends the stream: its right was withdrawn, or it shuts down. */
+  end(reason: StreamCloseReason): void {
+    if (!this.#finish(reason)) return;
+    this.#subscription?.close();
+    if (this.#wire) this.#farewell(this.#wire, reason);
+  }
+
+  /** The client is gone. */
+  gone(): void {
+    if (!this.#finish("gone")) return;
+    this.#subscription?.close();
+  }
+
+  #send(wire: Wire, events: readonly EncodedEvent[]): void {
+    wire.send(events, () => {
+      if (this.#held && this.#over === null && !this.#isFull(wire)) this.#release();
+    });
+  }
+
+  #isFull(wire: Wire): boolean {
+    return wire.bufferedBytes() > this.#options.socketBufferBytesMax;
+  }
+
+  #release(): void {
+    this.#held = false;
+    this.#subscription?.drained();
+  }
+
+  #armPing(): void {
+    const { clock, pingMs } = this.#options;
+    this.#timer = clock.timer(pingMs, "http.stream_ping", () => {
+      this.#wire?.ping();
+      if (this.#over === null) this.#armPing();
+    });
+  }
+
+  #farewell(wire: Wire, reason: StreamCloseReason): void {
+    wire.end(reason);
+    // The client's side of the goodbye, or its absence: either way the socket does not stay.
+    this.#options.clock.timer(closeGraceMs, "http.stream_close", () => wire.destroy());
+  }
+
+  #finish(over: StreamCloseReason | "gone"): boolean {
+    if (this.#over !== null) return false;
+    this.#over = over;
+    this.#timer?.cancel();
+    for (const fn of this.#onOver.splice(0)) fn();
+    return true;
+  }
+}

@@ -1,0 +1,57 @@
+import { streamCloses, type StreamCloseReason } from "@parley/protocol";
+import type { WebSocket } from "ws";
+import type { EncodedEvent } from "../../stream/ports.ts";
+import type { StreamSession, Wire } from "./stream-session.ts";
+
+/** What keeps the connection alive for those who cannot see pings: browsers. */
+const emptyFrame = "[]";
+
+/** A peer that has answered none of this many pings in a row is dead. */
+const missedPongsMax = 2;
+
+/** A frame is a JSON array of events. Each event was serialized once for all of its subscribers. */
+export function frameOf(events: readonly EncodedEvent[]): string {
+  return `[${events.map((event) => event.json()).join(",")}]`;
+}
+
+/** A stream over a WebSocket. The client says nothing on it: whatever it sends ends the stream. */
+export class WebSocketWire implements Wire {
+  readonly #socket: WebSocket;
+  #unanswered = 0;
+
+  constructor(socket: WebSocket, session: StreamSession) {
+    this.#socket = socket;
+    socket.on("message", () => session.end("invalid_frame"));
+    socket.on("pong", () => void (this.#unanswered = 0));
+    socket.on("close", () => session.gone());
+    // A frame that is too large or broken, or a connection reset: "close" follows.
+    socket.on("error", () => session.gone());
+  }
+
+  send(events: readonly EncodedEvent[], flushed: () => void): void {
+    this.#socket.send(frameOf(events), flushed);
+  }
+
+  bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  ping(): void {
+    if (this.#unanswered >= missedPongsMax) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#unanswered += 1;
+    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    this.#socket.ping();
+    this.#socket.send(emptyFrame);
+  }
+
+  end(reason: StreamCloseReason): void {
+    this.#socket.close(streamCloses[reason].code, reason);
+  }
+
+  destroy(): void {
+    this.#socket.terminate();
+  }
+}

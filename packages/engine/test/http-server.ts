@@ -1,0 +1,175 @@
+import type { Commit } from "../src/domain/commit.ts";
+import type { Clock } from "../src/lib/clock.ts";
+import { systemClock } from "../src/lib/clock.ts";
+import type { Logger } from "../src/lib/logger.ts";
+import { silentLogger } from "../src/lib/logger.ts";
+import { systemRandom } from "../src/lib/random.ts";
+import { hashToken, newToken } from "../src/domain/token.ts";
+import type { HttpLimits } from "../src/http/limits.ts";
+import type { MetricsPort } from "../src/http/health.ts";
+import { createHttpServer, type HttpServer } from "../src/http/server.ts";
+import { Machine } from "../src/machine/machine.ts";
+import type { Publisher } from "../src/machine/ports.ts";
+import type { ModelInfo } from "../src/models/model-port.ts";
+import type { Database } from "../src/postgres/database.ts";
+import { insertPrincipal } from "../src/store/principals.ts";
+import { insertToken } from "../src/store/tokens.ts";
+import type { Streams, WatchStreams } from "../src/stream/ports.ts";
+
+/** Someone with a token. */
+export interface TestCaller {
+  principalId: string;
+  tokenId: string;
+  token: string;
+}
+
+export interface TestAnswer {
+  status: number;
+  headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into bodies of every shape
+  body: any;
+  text: string;
+}
+
+export interface TestHttpServer {
+  server: HttpServer;
+  machine: Machine;
+  database: Database;
+  url: string;
+  port: number;
+  /** The caller of `call` where none is given. */
+  caller: TestCaller;
+  /** What the machine has published. */
+  commits: Commit[];
+  newCaller(options?: { isAdmin?: boolean; expiresInSeconds?: number }): Promise<TestCaller>;
+  call(method: string, path: string, options?: CallOptions): Promise<TestAnswer>;
+  close(): Promise<void>;
+}
+
+export interface CallOptions {
+  body?: unknown;
+  /** The body as it is, instead of `body`. */
+  raw?: string | Uint8Array;
+  /** Null: no token. */
+  as?: TestCaller | null;
+  headers?: Record<string, string>;
+}
+
+export interface TestServerOptions {
+  streams?: (machine: Machine) => Streams;
+  watch?: WatchStreams;
+  clock?: Clock;
+  logger?: Logger;
+  limits?: Partial<HttpLimits>;
+  metrics?: MetricsPort;
+  worker?: () => "held" | "lost" | "none";
+  host?: string;
+  publicHosts?: readonly string[];
+  onPublished?: (commits: readonly Commit[]) => void;
+}
+
+const models: ModelInfo[] = [
+  { id: "demo/demo", provider: "demo", name: "Demo", context_window_tokens: null },
+  { id: "demo/echo", provider: "demo", name: "Echo", context_window_tokens: 1000 },
+];
+
+const noStream: Streams & WatchStreams = {
+  open: () => Promise.reject(new Error("this test has no streams")),
+};
+
+/** The real server and the real machine on loopback, over a database of the caller's; no worker takes the chats. */
+export async function startHttpServer(
+  database: Database,
+  options: TestServerOptions = {},
+): Promise<TestHttpServer> {
+  const clock = options.clock ?? systemClock;
+  const random = systemRandom(systemClock);
+  const commits: Commit[] = [];
+  const publisher: Publisher = {
+    published(some) {
+      commits.push(...some);
+      server.onCommits(some);
+      options.onPublished?.(some);
+    },
+    perhaps: () => {},
+  };
+  const machine = new Machine({ database, publisher, acquirer: null, leaseMs: 20_000 });
+  const server = await createHttpServer({
+    machine,
+    database,
+    streams: options.streams?.(machine) ?? noStream,
+    watch: options.watch ?? noStream,
+    models: {
+      has: (model) => model.startsWith("demo/"),
+      list: () => models,
+      defaultModel: () => "demo/demo",
+    },
+    health: { worker: options.worker ?? (() => "held") },
+    clock,
+    random,
+    logger: options.logger ?? silentLogger,
+    checkAnswers: true,
+    version: "1.2.3",
+    ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.metrics ? { metrics: options.metrics } : {}),
+    ...(options.publicHosts ? { publicHosts: options.publicHosts } : {}),
+  });
+  const { port } = await server.listen(options.host ?? "127.0.0.1", 0);
+  const url = `http://127.0.0.1:${port}`;
+
+  const newCaller: TestHttpServer["newCaller"] = async (who = {}) => {
+    const token = newToken(random);
+    return await database.write(async (tx) => {
+      const principal = await insertPrincipal(tx, {
+        id: random.uuid(),
+        name: "somebody",
+        is_admin: who.isAdmin ?? false,
+      });
+      const row = await insertToken(tx, {
+        id: random.uuid(),
+        principal_id: principal.id,
+        name: "test",
+        token_hash: hashToken(token),
+        expires_in_seconds: who.expiresInSeconds ?? null,
+      });
+      return { principalId: principal.id, tokenId: row.id, token };
+    });
+  };
+  const caller = await newCaller();
+
+  const call: TestHttpServer["call"] = async (method, path, request = {}) => {
+    const as = request.as === undefined ? caller : request.as;
+    const headers: Record<string, string> = { ...request.headers };
+    if (as) headers["authorization"] ??= `Bearer ${as.token}`;
+    let body: string | Uint8Array | undefined;
+    if (request.raw !== undefined) body = request.raw;
+    else if (request.body !== undefined) body = JSON.stringify(request.body);
+    if (body !== undefined) headers["content-type"] ??= "application/json";
+    const response = await fetch(`${url}${path}`, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get("content-type") ?? "");
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: isJson && text !== "" ? JSON.parse(text) : undefined,
+      text,
+    };
+  };
+
+  return {
+    server,
+    machine,
+    database,
+    url,
+    port,
+    caller,
+    commits,
+    newCaller,
+    call,
+    close: () => server.close(),
+  };
+}

@@ -28,11 +28,12 @@ export async function closeCalls(
   const message = closingMessage(calls, reason);
   if (message === null) return null;
   // Sent together, inserted first: one round trip.
-  const [row] = await Promise.all([bundle.insert(message), settle(bundle, calls, reason)]);
+  const [row] = await Promise.all([bundle.insert(message), settleCalls(bundle, calls, reason)]);
   return row;
 }
 
-async function settle(
+/** Writes into the ledger what becomes of calls that are answered without a result of their own. */
+export async function settleCalls(
   bundle: Bundle,
   calls: readonly TrackedCall[],
   reason: ClosingReason,

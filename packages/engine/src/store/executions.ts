@@ -172,17 +172,22 @@ export async function settleExecutions(
   });
 }
 
-/** Whatever is still open is over: what was started has an unknown outcome. From `fromMessageId` on, where given. */
+/**
+ * Whatever is still open for calls from this message on is over. An edit abandons it all; elsewhere what was started has
+ * an unknown outcome.
+ */
 export async function abandonExecutions(
   tx: WriteTx,
   chatId: string,
   fromMessageId: number,
+  started: "abandoned" | "unknown",
 ): Promise<void> {
   await tx.query({
     name: "tool_executions.abandon",
-    text: `update parley.tool_executions set state = 'abandoned', finished_at = parley.now()
+    text: `update parley.tool_executions
+           set state = case state when 'started' then $3 else 'abandoned' end, finished_at = parley.now()
            where chat_id = $1 and message_id >= $2 and state in ('intent', 'approved', 'started')`,
-    values: [chatId, fromMessageId],
+    values: [chatId, fromMessageId, started],
   });
 }
 

@@ -47,8 +47,7 @@ export const decideApproval = transition<DecideApproval, MessageRow | null>(
       parts.length === 0 ? null : bundle.insert({ role: "tool", parts, created_by: decided_by }),
       decideExecutions(tx, chatId, decided_by, told),
     ]);
-    bundle.adopt(await settlePending(tx, chatId));
-    await bundle.set({ touch_history: true });
+    bundle.adopt(await settlePending(tx, chatId, true));
     return row;
   },
 );

@@ -32,7 +32,7 @@ export const editMessage = transition<EditMessage, MessageRow>(
     bundle.cut(target.id);
     if (clear) bundle.queueTouched();
     await Promise.all([
-      abandonExecutions(tx, chatId, target.id),
+      abandonExecutions(tx, chatId, target.id, "abandoned"),
       deleteMessagesFrom(tx, chatId, target.id),
       clear ? clearQueue(tx, chatId) : undefined,
     ]);

@@ -28,7 +28,7 @@ export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
     const rows = await Promise.all(partial.map((message) => bundle.insert(message)));
     const [[queue, open]] = await Promise.all([
       readQueueAndCalls(bundle),
-      abandonExecutions(tx, chatId, 0),
+      abandonExecutions(tx, chatId, 0, "unknown"),
     ]);
     if (open.length > 0) {
       throw new TransitionRejected("finishInterruption", state, "a tool call has no result yet");

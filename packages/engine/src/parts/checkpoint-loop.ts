@@ -158,7 +158,7 @@ export class CheckpointLoop {
   #isBehind(episode: Episode): boolean {
     const progress = this.#progress.get(episode);
     if (progress?.foreign === true) return false;
-    return progress?.pending != null || progress?.whole === true || episode.grown;
+    return (progress?.pending ?? null) !== null || progress?.whole === true || episode.grown;
   }
 
   #progressOf(episode: Episode): Progress {

@@ -195,7 +195,7 @@ export class PartBuffer implements EpisodeSource {
 
   #obtain(key: EpisodeKey): Kept {
     let chat = this.#chats.get(key.chat_id);
-    if (!chat) this.#chats.set(key.chat_id, (chat = new Map()));
+    if (!chat) this.#chats.set(key.chat_id, (chat = new Map<string, Kept>()));
     let kept = chat.get(nameOf(key));
     if (!kept) {
       const { chat_id, history_version, generation_attempt } = key;
@@ -238,7 +238,7 @@ export class PartBuffer implements EpisodeSource {
     const now = this.#clock.monotonic();
     for (const [chatId, chat] of this.#chats) {
       const newest = pressed ? Infinity : newestWithContent(chat.values());
-      for (const kept of [...chat.values()]) {
+      for (const kept of chat.values()) {
         const { episode, expiresAt } = kept;
         if (episode.read) continue;
         const over = expiresAt !== null && (pressed || expiresAt <= now);

@@ -1,17 +1,17 @@
-import type { EventData, EventType } from "@parley/protocol";
+import type { EventData } from "@parley/protocol";
 import { messageOf } from "../domain/representation.ts";
 import type { MessageRow } from "../domain/rows.ts";
 import type { EncodedEvent } from "./ports.ts";
 
 /** What an event says, serialized once for all who get it, whatever their cursors. */
 export class Payload {
-  readonly type: EventType;
+  readonly type: string;
   /** A message after which the model's context starts anew. */
   readonly boundary: boolean;
   #data: unknown;
   #json: string | undefined;
 
-  constructor(type: EventType, data: unknown, boundary = false) {
+  constructor(type: string, data: unknown, boundary = false) {
     this.type = type;
     this.boundary = boundary;
     this.#data = data;
@@ -51,7 +51,7 @@ export class Encoded implements EncodedEvent {
     this.#makeCursor = makeCursor;
   }
 
-  get type(): EventType {
+  get type(): string {
     return this.#payload.type;
   }
 

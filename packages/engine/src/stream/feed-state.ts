@@ -54,6 +54,8 @@ export function judgeCommit(state: FeedState, commit: Commit): CommitVerdict {
 /** The state after a commit that `judgeCommit` lets apply. */
 export function afterCommit(state: FeedState, commit: Commit, now: number): FeedState {
   const { chat } = commit;
+  // Metadata alone: the rest of the commit is empty, because nothing else was looked at.
+  if (chat.snapshot_version === state.chat.snapshot_version) return { ...state, chat };
   const queue = commit.queue ?? (chat.queue_length === 0 ? [] : state.queue);
   const actions = chat.status === "requires_action" ? commit.actions : null;
   const recent = trimmed(withChanges(state.recent, commit.messages));

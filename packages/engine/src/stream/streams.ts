@@ -70,7 +70,7 @@ export class ChatStreams implements Streams {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const opened = (error?: unknown): void => {
       if (error === undefined) resolve();
-      else reject(error as Error);
+      else reject(error);
     };
     const joiner: Joiner = {
       subscriber,
@@ -115,7 +115,7 @@ export class ChatStreams implements Streams {
 
   /** Ends the streams of a principal whose right is withdrawn. */
   forbid(principalId: string, chatId?: string): void {
-    for (const feed of [...this.#feeds.values()]) {
+    for (const feed of this.#feeds.values()) {
       if (chatId !== undefined && feed.chatId !== chatId) continue;
       for (const subscriber of feed.subscribers()) {
         if (subscriber.principalId === principalId) subscriber.end("forbidden");
@@ -148,7 +148,7 @@ export class ChatStreams implements Streams {
     this.#closing = true;
     this.#offIdentity();
     this.#pollTimer?.cancel();
-    for (const feed of [...this.#feeds.values()]) feed.end("reconnect");
+    for (const feed of this.#feeds.values()) feed.end("reconnect");
     await this.#polling;
   }
 

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { MessageRow, ChatRow } from "../src/domain/rows.ts";
 import type { Commit } from "../src/domain/commit.ts";
 import { stateOf, type State } from "../src/domain/state.ts";
@@ -72,7 +72,7 @@ export class Cluster {
   }
 
   async rows<R>(text: string): Promise<R[]> {
-    const name = `test:${Buffer.from(text).toString("base64").slice(-50)}`;
+    const name = `test:${createHash("sha1").update(text).digest("hex")}`;
     return await this.database.one<R>({ name, text }, { operation: "test" });
   }
 
@@ -87,6 +87,17 @@ export class Cluster {
     await this
       .sql(`create or replace function parley.now() returns timestamptz language sql volatile parallel safe
       as 'select clock_timestamp() + interval ''${ms} milliseconds'''`);
+  }
+
+  /**
+   * The lease of every worker but the given one's is over, and that one has been healthy for long enough to take what
+   * they had; it looks for dead owners at once.
+   */
+  async bury(survivor: Replica): Promise<void> {
+    await this.sql(`
+      update parley.workers set healthy_since = parley.now() - interval '1 minute' where id = '${survivor.worker.id}';
+      update parley.workers set heartbeat_at = parley.now() - interval '1 hour' where id <> '${survivor.worker.id}'`);
+    await survivor.clock.advance(300);
   }
 
   published(from: Replica, commits: readonly Commit[]): void {
@@ -184,7 +195,10 @@ export class Replica {
           this.worker.onCommits(commits);
           cluster.published(this, commits);
         },
-        perhaps: (chatId) => this.worker.perhaps(chatId),
+        perhaps: (chatId) => {
+          this.worker.perhaps(chatId);
+          cluster.published(this, []);
+        },
       },
     });
     const checkpoints = this.checkpoints;
@@ -244,6 +258,7 @@ export class Replica {
     chatId: string,
     content: string,
     when_busy: "queue" | "steer" | "interrupt" | "reject" = "queue",
+    over: { model?: string } = {},
   ): Promise<void> {
     const message = {
       parts: [{ type: "text" as const, text: content }],
@@ -251,6 +266,7 @@ export class Replica {
       reasoning_effort: null,
       client_id: null,
       created_by: null,
+      ...over,
     };
     await this.machine.update(
       chatId,
@@ -264,6 +280,15 @@ export class Replica {
       acquire: true,
       operation: "api.interrupt",
     });
+  }
+
+  /** Lets time pass, a little at a time, until the promise is settled. */
+  async passTime<T>(promise: Promise<T>, stepMs = 250): Promise<T> {
+    let settled = false;
+    const mark = (): void => void (settled = true);
+    promise.then(mark, mark);
+    while (!settled) await this.clock.advance(stepMs);
+    return await promise;
   }
 
   /** As after kill -9: nothing is given up, the lock is gone, the beats end. */

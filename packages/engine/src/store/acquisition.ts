@@ -12,6 +12,8 @@ export interface Wanted {
   readonly refused_models: readonly string[];
   /** Workers held for dead although the database's clock does not say so, with the beat that was seen of them. */
   readonly expired: readonly { readonly id: string; readonly beat_us: number }[];
+  /** Owners whose chats were taken lately, the last one last: others come before them. */
+  readonly served_owners: readonly string[];
   readonly lease_ms: number;
   readonly silence_ms: number;
   /** For how long a worker must have been healthy before it takes chats that name another. */
@@ -52,14 +54,15 @@ const candidates = `
     where c.runnable_since is not null and not c.archived and ${isUnowned} and ${unconditional}
     order by c.runnable_since limit $3
   ), mine as (
-    select id, turn, since from (
-      select id, since, row_number() over (partition by owner_id order by since) as turn from (
+    select id, turn, served, since from (
+      select id, since, coalesce(array_position($10::uuid[], owner_id), 0) as served,
+        row_number() over (partition by owner_id order by since) as turn from (
         select c.id, c.owner_id, c.runnable_since as since from parley.chats c, me, here
         where c.runnable_since is not null and not c.archived and ${isUnowned} and not ${unconditional}
           and c.model <> all ($4::text[])
         order by c.runnable_since limit ${rankedMax}
       ) oldest
-    ) ranked order by turn, since limit case when $2::integer <= 0 then 0 else ${rankedMax} end
+    ) ranked order by turn, served, since limit case when $2::integer <= 0 then 0 else ${rankedMax} end
   )`;
 
 function valuesOf(wanted: Wanted): unknown[] {
@@ -73,6 +76,7 @@ function valuesOf(wanted: Wanted): unknown[] {
     wanted.settled_ms,
     wanted.expired.map(({ id }) => id),
     wanted.expired.map(({ beat_us }) => beat_us),
+    wanted.served_owners,
   ];
 }
 
@@ -105,7 +109,7 @@ export async function lockRunnable(tx: WriteTx, wanted: Wanted): Promise<ChatRow
       ), taken_mine as (
         select c.* from parley.chats c join mine m on m.id = c.id, me, here
         where c.runnable_since is not null and not c.archived and ${isUnowned} and not ${unconditional}
-        order by m.turn, m.since limit greatest($2::integer, 0)
+        order by m.turn, m.served, m.since limit greatest($2::integer, 0)
         for update of c skip locked
       )
       select * from taken_anybodys union all select * from taken_mine`,

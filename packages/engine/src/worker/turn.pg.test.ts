@@ -78,3 +78,118 @@ test("a tool step: calls run, results are committed in call order, and the model
   const second = await replica.models.request(2);
   expect(second.messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool"]);
 });
+
+describe("messages that arrive while a turn runs", () => {
+  test("steering enters at the step boundary, also when the reply was to be the last", async () => {
+    const replica = await cluster.replica();
+    const gate = Promise.withResolvers<void>();
+    replica.models.enqueue(async (speaker) => {
+      speaker.text("first");
+      await speaker.wait(gate.promise);
+    }, says("second"));
+    const id = await replica.create();
+    await replica.models.request(1);
+    await replica.send(id, "also this", "steer");
+    gate.resolve();
+    const row = await cluster.untilIdle(id);
+    const history = await cluster.history(id);
+    expect(roles(history)).toEqual(["user", "assistant", "user", "assistant"]);
+    expect(row.turn_message_id).toBe(history[0]?.id);
+  });
+
+  test("a queued message is promoted in the bundle that ends the turn, and answered by the same runner", async () => {
+    const replica = await cluster.replica();
+    const gate = Promise.withResolvers<void>();
+    replica.models.enqueue(async (speaker) => {
+      speaker.text("first");
+      await speaker.wait(gate.promise);
+    }, says("second"));
+    const id = await replica.create();
+    await replica.models.request(1);
+    const { runner_id } = await cluster.chat(id);
+    await replica.send(id, "next");
+    gate.resolve();
+    await replica.models.request(2);
+    expect(replica.commits.at(-1)?.chat).toMatchObject({
+      runner_id,
+      generation_attempt: 1,
+      queue_length: 0,
+    });
+    const row = await cluster.untilIdle(id);
+    const history = await cluster.history(id);
+    expect(roles(history)).toEqual(["user", "assistant", "user", "assistant"]);
+    expect(row.turn_message_id).toBe(history[2]?.id);
+  });
+
+  test("a queued message does not disturb the reply that is being written", async () => {
+    const replica = await cluster.replica();
+    const gate = Promise.withResolvers<void>();
+    replica.models.enqueue(async (speaker) => {
+      speaker.text("first");
+      await speaker.wait(gate.promise);
+    });
+    const id = await replica.create();
+    const request = await replica.models.request(1);
+    await replica.send(id, "next");
+    expect(request.signal.aborted).toBe(false);
+    gate.resolve();
+    await cluster.untilIdle(id);
+    expect(replica.models.requests).toHaveLength(2);
+  });
+});
+
+test("a reply that was cut off ends the turn; its calls are answered as not run", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(async (speaker) => {
+    speaker.text("I will");
+    speaker.call("c1", "echo", {});
+    return "length";
+  });
+  const id = await replica.create();
+  const row = await cluster.untilIdle(id);
+  expect(row.status).toBe("waiting");
+  const history = await cluster.history(id);
+  expect(history[1]).toMatchObject({ finish_reason: "length" });
+  expect(history[2]?.parts).toMatchObject([
+    { tool_call_id: "c1", output: "not run: the reply was cut off", is_error: true },
+  ]);
+});
+
+describe("client tools", () => {
+  const client_tools = [{ name: "ask", input_schema: { type: "object" }, deadline_seconds: 30 }];
+
+  test("are waited for, without capacity, and closed at their deadline", async () => {
+    const replica = await cluster.replica({ worker: { capacity: 1 } });
+    replica.models.enqueue(calls(["c1", "ask", {}]), says("sorry"));
+    const id = await replica.create("hello", { client_tools });
+    await cluster.untilState(id, "A0");
+    expect(replica.worker.stats()).toMatchObject({ runners: 1, working: 0 });
+    await replica.clock.waitForTimer("runner.deadline");
+    await cluster.advance(31_000);
+    await replica.clock.advance(60_000);
+    await cluster.untilIdle(id);
+    const history = await cluster.history(id);
+    expect(roles(history)).toEqual(["user", "assistant", "tool", "assistant"]);
+    expect(history[2]?.parts).toMatchObject([{ tool_call_id: "c1", is_error: true }]);
+  });
+
+  test("with broken arguments are answered by the server", async () => {
+    const replica = await cluster.replica();
+    replica.models.enqueue(async (speaker) => {
+      speaker.live({
+        type: "tool-call",
+        index: 0,
+        tool_call_id: "c1",
+        tool_name: "ask",
+        input: null,
+        input_text: "{broken",
+      });
+      return "tool_calls";
+    });
+    const id = await replica.create("hello", { client_tools });
+    await cluster.untilIdle(id);
+    const history = await cluster.history(id);
+    expect(roles(history)).toEqual(["user", "assistant", "tool", "assistant"]);
+    expect(JSON.stringify(history[2]?.parts)).toContain("no valid JSON");
+  });
+});

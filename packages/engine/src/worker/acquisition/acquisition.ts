@@ -21,7 +21,7 @@ import type { Liveness } from "../liveness/loop.ts";
 import type { LivenessOptions } from "../liveness/options.ts";
 import type { WorkerObserver } from "../observer.ts";
 import type { RunnerManager } from "../runner/manager.ts";
-import { decideReserve, freeOf, jittered, needsModel } from "./state.ts";
+import { decideReserve, freeOf, jittered, needsModel, Served } from "./state.ts";
 
 export interface AcquisitionOptions {
   /** Chats with a model call or working tools in flight. */
@@ -64,6 +64,7 @@ export class Acquisition implements Acquirer {
   readonly #scope: Scope;
   readonly #wake = new Wake();
   readonly #refused = new Set<string>();
+  readonly #served = new Served();
   #futureBeats: FutureBeats = noFutureBeats;
   #draining = false;
   /** The last look left chats behind that wait for room: a new one does not overtake them. */
@@ -106,6 +107,7 @@ export class Acquisition implements Acquirer {
       hasModel: models.has(chat.model),
     });
     if (!reserved) return null;
+    this.#served.add(chat.owner_id);
     const reservation = manager.reserve(chat, liveness.workerId);
     return {
       ...reservation,
@@ -153,6 +155,7 @@ export class Acquisition implements Acquirer {
           this.#refuse(chat.model);
           return null;
         }
+        this.#served.add(chat.owner_id);
         return manager.reserve(chat, wanted.worker_id);
       },
     });
@@ -172,6 +175,7 @@ export class Acquisition implements Acquirer {
       free: freeOf(options.capacity, manager.working),
       unconditional_max: options.unconditionalMax,
       refused_models: [...this.#refused],
+      served_owners: this.#served.list(),
       expired: expiredBeats(this.#futureBeats, clock.monotonic(), leaseMs),
       lease_ms: leaseMs,
       silence_ms: silenceMs,

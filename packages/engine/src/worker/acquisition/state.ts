@@ -31,3 +31,26 @@ export function freeOf(capacity: number, working: number): number {
 export function jittered(ms: number, random: Pick<Random, "float">): number {
   return ms * (0.8 + 0.4 * random.float());
 }
+
+/** Owners remembered: with more of them waiting than this, the order among those is by age alone. */
+const servedMax = 200;
+
+/** Whose turn it was last: one owner with a thousand chats does not keep the others waiting, pass after pass. */
+export class Served {
+  readonly #owners = new Set<string>();
+
+  add(ownerId: string): void {
+    this.#owners.delete(ownerId);
+    this.#owners.add(ownerId);
+    if (this.#owners.size <= servedMax) return;
+    for (const oldest of this.#owners) {
+      this.#owners.delete(oldest);
+      return;
+    }
+  }
+
+  /** The last one last. */
+  list(): string[] {
+    return [...this.#owners];
+  }
+}

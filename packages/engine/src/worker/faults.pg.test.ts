@@ -1,0 +1,179 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createDatabaseProxy, type DatabaseProxy } from "../../test/database-proxy.ts";
+import { Cluster, type Replica } from "../../test/replica.ts";
+import { calls, hangs, says } from "../../test/scripted-models.ts";
+import { defineTool } from "../tools/tool.ts";
+
+let cluster: Cluster;
+let proxy: DatabaseProxy;
+beforeAll(async () => {
+  cluster = await Cluster.create();
+  proxy = await createDatabaseProxy(cluster.settings);
+});
+afterEach(async () => {
+  proxy.restore();
+  await cluster.reset();
+});
+afterAll(async () => {
+  await proxy.close();
+  await cluster.drop();
+});
+
+/** A replica that reaches the database by way of the proxy, in the middle of a reply. */
+async function replying(
+  said: string,
+): Promise<{ replica: Replica; id: string; finish: () => void }> {
+  const gate = Promise.withResolvers<void>();
+  const replica = await cluster.replica({ settings: proxy.settings });
+  replica.models.enqueue(async (speaker) => {
+    speaker.text(said);
+    await speaker.wait(gate.promise);
+  });
+  const id = await replica.create();
+  await replica.models.request(1);
+  return { replica, id, finish: () => gate.resolve() };
+}
+
+async function history(id: string): Promise<unknown[]> {
+  return (await cluster.history(id)).map(({ role, parts }) => [role, parts]);
+}
+
+describe("the database goes away in the middle of a reply", () => {
+  test("and comes back: the reply is committed once, and the model is not asked again", async () => {
+    const { replica, id, finish } = await replying("worth keeping");
+    proxy.goAway();
+    finish();
+    await replica.clock.waitForTimer("runner.database");
+    proxy.restore();
+    const row = await replica.passTime(cluster.untilIdle(id));
+    expect(row.status).toBe("waiting");
+    expect(await history(id)).toMatchObject([
+      ["user", {}],
+      ["assistant", [{ text: "worth keeping" }]],
+    ]);
+    expect(replica.models.requests).toHaveLength(1);
+  });
+
+  test("and all its sessions are ended: the same", async () => {
+    const { replica, id, finish } = await replying("worth keeping");
+    await cluster.rows(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    finish();
+    const row = await replica.passTime(cluster.untilIdle(id));
+    expect(row.status).toBe("waiting");
+    expect(await history(id)).toHaveLength(2);
+    expect(replica.models.requests).toHaveLength(1);
+  });
+
+  test("and the answer to the commit is lost: nothing is doubled", async () => {
+    const { replica, id, finish } = await replying("said once");
+    proxy.loseNextCommitAnswer();
+    finish();
+    await replica.passTime(cluster.untilIdle(id));
+    expect(await history(id)).toMatchObject([
+      ["user", {}],
+      ["assistant", [{ text: "said once" }]],
+    ]);
+    await replica.passTime(noRunners(replica));
+    expect(replica.models.requests).toHaveLength(1);
+  });
+
+  test("and a stop from elsewhere is obeyed when it is back", async () => {
+    const { replica, id } = await replying("half");
+    const other = await cluster.replica();
+    proxy.goAway();
+    replica.cutOff = true;
+    await other.interrupt(id);
+    proxy.restore();
+    replica.worker.resync();
+    await replica.passTime(cluster.untilIdle(id));
+    expect(await history(id)).toMatchObject([
+      ["user", {}],
+      ["assistant", [{ text: "half" }]],
+    ]);
+  });
+});
+
+test("the answer to the API's commit is lost: the reserved runner looks, and drives the chat", async () => {
+  const replica = await cluster.replica({ settings: proxy.settings });
+  const id = await replica.create("first");
+  await cluster.untilIdle(id);
+  proxy.loseNextCommitAnswer();
+  await expect(replica.send(id, "second")).rejects.toMatchObject({ code: "commit_unknown" });
+  const row = await replica.passTime(
+    cluster.until(
+      id,
+      ({ status, snapshot_version }) => status === "waiting" && snapshot_version > 4,
+    ),
+  );
+  expect(row.status).toBe("waiting");
+  expect(await history(id)).toHaveLength(4);
+});
+
+test("a tool's result is stored when the database is back, and the tool does not run again", async () => {
+  let runs = 0;
+  const gate = Promise.withResolvers<string>();
+  const begun = Promise.withResolvers<void>();
+  const tool = defineTool({
+    name: "once",
+    description: "",
+    input: { type: "object" },
+    execute: async () => {
+      runs += 1;
+      begun.resolve();
+      return await gate.promise;
+    },
+  });
+  const replica = await cluster.replica({ settings: proxy.settings, tools: [tool] });
+  replica.models.enqueue(calls(["c1", "once"]), says("done"));
+  const id = await replica.create();
+  await begun.promise;
+  proxy.goAway();
+  gate.resolve("the result");
+  await replica.clock.waitForTimer("runner.database");
+  proxy.restore();
+  await replica.passTime(cluster.untilIdle(id));
+  const [, , results] = await cluster.history(id);
+  expect(results?.parts).toMatchObject([{ output: "the result", is_error: false }]);
+  expect(runs).toBe(1);
+});
+
+test("beats go on after their connection was lost; the lock is made anew", async () => {
+  const replica = await cluster.replica({ settings: proxy.settings });
+  const key = await replica.passTime(lockKey(replica, null));
+  proxy.goAway();
+  proxy.restore();
+  const next = await replica.passTime(lockKey(replica, key));
+  expect(next).not.toBe(key);
+  const [row] = await cluster.rows<{ fresh: boolean }>(
+    `select healthy_since > started_at as fresh from parley.workers where id = '${replica.worker.id}'`,
+  );
+  expect(row).toEqual({ fresh: true });
+});
+
+test("a deleted chat ends its runner", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(hangs("x"));
+  const id = await replica.create();
+  const request = await replica.models.request(1);
+  await cluster.sql(`delete from parley.chats where id = '${id}'`);
+  replica.worker.resync();
+  await noRunners(replica);
+  expect(request.signal.aborted).toBe(true);
+});
+
+async function lockKey(replica: Replica, not: number | null): Promise<number> {
+  for (;;) {
+    const [row] = await cluster.rows<{ lock_key: number | null }>(
+      `select lock_key from parley.workers where id = '${replica.worker.id}'`,
+    );
+    if (row?.lock_key != null && row.lock_key !== not) return row.lock_key;
+  }
+}
+
+/** Waits for the replica's runners to have ended; each look is a turn of the loop. */
+async function noRunners(replica: Replica): Promise<void> {
+  while (replica.worker.stats().runners > 0) await new Promise((resolve) => setImmediate(resolve));
+}

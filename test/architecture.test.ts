@@ -2,7 +2,15 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { banViolations, importViolations, layerOf, layers } from "./architecture/rules.ts";
-import { importsOf, isTest, readSources, root, type Source } from "./architecture/sources.ts";
+import {
+  importsOf,
+  isTest,
+  readSources,
+  root,
+  withoutComments,
+  type Source,
+} from "./architecture/sources.ts";
+import { settingKeys } from "../packages/engine/src/config/load.ts";
 
 const sources = readSources();
 const code = sources.filter(({ path }) => /\.tsx?$/.test(path));
@@ -85,6 +93,18 @@ describe("files", () => {
     expect(lock.length).toBeGreaterThan(1000);
     expect(lock).not.toMatch(/"resolved": "(?!packages\/)/);
     expect(lock).not.toMatch(/https?:\/\/[^"]*registry/);
+  });
+});
+
+describe("settings", () => {
+  it("are each read by something: one that does nothing would be a lie", () => {
+    const readers = engine.filter(
+      ({ path }) =>
+        /src\/(engine\.ts|cli\/)/.test(path) || path.endsWith("config/model-settings.ts"),
+    );
+    const words = new Set(readers.flatMap(({ text }) => withoutComments(text).match(/\w+/g) ?? []));
+    expect(settingKeys.length).toBeGreaterThan(30);
+    expect(settingKeys.filter((key) => !words.has(key))).toEqual([]);
   });
 });
 

@@ -28,7 +28,10 @@ export const layers: Readonly<Record<string, Layer>> = {
   worker: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts", "models", "tools"],
   },
-  stream: { imports: [...below, "postgres", "store", "machine", "bus", "parts"] },
+  stream: {
+    imports: [...below, "postgres", "store", "machine", "bus", "parts"],
+    packages: ["zod"],
+  },
   http: {
     imports: [...below, "postgres", "store", "machine", "stream"],
     types: ["models", "tools", "parts"],

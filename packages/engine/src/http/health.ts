@@ -9,3 +9,14 @@ export interface MetricsPort {
   readonly contentType: string;
   text(): Promise<string>;
 }
+
+/** Told of every request but streams. Must not throw. */
+export interface RequestObserver {
+  requestEnded(request: {
+    method: string;
+    /** The route's pattern; `none` where no route was found. */
+    route: string;
+    status: number;
+    durationMs: number;
+  }): void;
+}

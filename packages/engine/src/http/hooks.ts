@@ -2,6 +2,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { App } from "./app.ts";
 import { authenticate, type Site } from "./auth/authenticate.ts";
+import type { RequestObserver } from "./health.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { Draining } from "./errors.ts";
 import { checkStorable } from "./json-body.ts";
@@ -12,6 +13,7 @@ export interface HooksOptions {
   readonly logger: Logger;
   readonly draining: AbortSignal;
   readonly site: () => Site;
+  readonly observer?: RequestObserver | undefined;
 }
 
 const readingMethods = new Set(["GET", "HEAD", "OPTIONS"]);
@@ -50,6 +52,12 @@ export function addHooks(app: App, options: HooksOptions): void {
       // Absent where nobody was asked who he is.
       principal_id: (request.caller as typeof request.caller | undefined)?.principalId,
     };
+    options.observer?.requestEnded({
+      method: request.method,
+      route: request.routeOptions.url ?? "none",
+      status: reply.statusCode,
+      durationMs: ms,
+    });
     const quiet = request.routeOptions.config.auth === "open" && reply.statusCode < 400;
     if (quiet) logger.debug(fields, "request");
     else logger.info(fields, "request");

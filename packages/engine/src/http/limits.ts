@@ -6,6 +6,10 @@ export interface HttpLimits {
   readonly messageBodyBytesMax: number;
   /** Of a whole request: larger than a message, because JSON may spend six bytes on one, and tools come along. */
   readonly requestBodyBytesMax: number;
+  readonly systemPromptBytesMax: number;
+  readonly clientToolsMax: number;
+  readonly labelsMax: number;
+  readonly pageMessagesMax: number;
   readonly queueMessagesMax: number;
   readonly interruptWaitMs: number;
   readonly ticketSeconds: number;
@@ -23,6 +27,10 @@ export interface HttpLimits {
 export const defaultHttpLimits: HttpLimits = {
   messageBodyBytesMax: protocolLimits.messageBodyBytesMax,
   requestBodyBytesMax: 4 * 1024 * 1024,
+  systemPromptBytesMax: protocolLimits.systemPromptBytesMax,
+  clientToolsMax: protocolLimits.clientToolsMax,
+  labelsMax: protocolLimits.labelsMax,
+  pageMessagesMax: protocolLimits.pageMessagesMax,
   queueMessagesMax: protocolLimits.queueMessagesMax,
   interruptWaitMs: 10_000,
   ticketSeconds: 60,

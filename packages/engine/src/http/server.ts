@@ -14,7 +14,7 @@ import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
 import { ChatSignals } from "./chat-signals.ts";
 import type { ModelCatalogue } from "./context.ts";
-import type { HealthPort, MetricsPort } from "./health.ts";
+import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { addHooks } from "./hooks.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 import { describeApi } from "./openapi.ts";
@@ -43,6 +43,7 @@ export interface HttpServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics?: MetricsPort;
+  readonly observer?: RequestObserver;
   readonly limits?: Partial<HttpLimits>;
   /** `host[:port]` of the addresses under which a proxy makes this server known. */
   readonly publicHosts?: readonly string[];
@@ -133,7 +134,7 @@ class FastifyServer implements HttpServer {
     const { logger, limits } = context;
     const { requestBodyBytesMax } = limits;
     replyWithProblems(app, { logger, requestBodyBytesMax });
-    addHooks(app, { ...context });
+    addHooks(app, { ...context, observer: this.#options.observer });
     await describeApi(app, this.#options.version ?? "0.0.0");
     await app.register(async (root) => {
       homeRoutes(root, context, context.site);

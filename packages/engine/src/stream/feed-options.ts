@@ -14,9 +14,11 @@ export interface FeedDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly turn: NextTurn;
+  /** A read that controls a stream may take this long; then the stream starts from what it has, or tries again. */
+  readonly controlReadMs: number;
 }
 
-/** A read that controls a stream may take this long; then the stream starts from what it has, or tries again. */
+/** How long that is where nothing else is set. */
 export const controlReadMs = 5_000;
 
 /** How long a feed waits after a read that failed: doubling, with jitter. */

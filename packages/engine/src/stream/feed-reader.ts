@@ -5,7 +5,7 @@ import type { Checkpoint } from "../parts/ports.ts";
 import { isTransient } from "../postgres/errors.ts";
 import { readSync, type SyncRequest, type SyncResult } from "../store/sync.ts";
 import { ReadTimedOut, withDeadline } from "./deadline.ts";
-import { controlReadMs, readBackoff, type FeedDeps } from "./feed-options.ts";
+import { readBackoff, type FeedDeps } from "./feed-options.ts";
 import { isNewer } from "./feed-state.ts";
 
 type Versions = Pick<ChatRow, "snapshot_version" | "metadata_version">;
@@ -101,7 +101,7 @@ export class FeedReader {
   }
 
   async #once(next: { request: SyncRequest; snapshot: number }): Promise<void> {
-    const { database, clock } = this.#deps;
+    const { database, clock, controlReadMs } = this.#deps;
     const { request, snapshot } = next;
     this.#hinted = null;
     this.#window = false;
@@ -119,7 +119,7 @@ export class FeedReader {
   /** A preview is worth a read, but no stream waits for it twice or fails for it. */
   async #recover(chat: ChatRow): Promise<Checkpoint | null> {
     if (!this.#output.checkpointWanted(chat)) return null;
-    const { checkpoints, clock, logger } = this.#deps;
+    const { checkpoints, clock, logger, controlReadMs } = this.#deps;
     try {
       const read = checkpoints.read(chat.id, chat.history_version);
       return await withDeadline(read, clock, controlReadMs);

@@ -12,9 +12,10 @@ import { Feed } from "./feed.ts";
 import type { Joiner } from "./joiners.ts";
 import type { OpenStream, Streams, Subscription } from "./ports.ts";
 import { Subscriber } from "./subscriber.ts";
-import { nextTurn, type NextTurn } from "./turn.ts";
+import { nextTurn } from "./turn.ts";
 
-export type StreamsOptions = Omit<FeedDeps, "turn"> & { readonly turn?: NextTurn };
+export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs"> &
+  Partial<Pick<FeedDeps, "turn" | "controlReadMs">>;
 
 /** The replica takes no new streams: it is shutting down. */
 export class StreamsDraining extends ParleyError {
@@ -34,7 +35,7 @@ export class ChatStreams implements Streams {
   #closing = false;
 
   constructor(options: StreamsOptions) {
-    this.#deps = { turn: nextTurn, ...options };
+    this.#deps = { turn: nextTurn, controlReadMs, ...options };
     this.#offIdentity = options.database.onIdentityChange((_before, after) => {
       this.#identity = after;
       for (const feed of this.#feeds.values()) {
@@ -157,7 +158,7 @@ export class ChatStreams implements Streams {
     this.#identity ??= await withDeadline(
       this.#deps.database.identity(),
       this.#deps.clock,
-      controlReadMs,
+      this.#deps.controlReadMs,
     );
     return this.#identity;
   }
@@ -183,16 +184,14 @@ export class ChatStreams implements Streams {
   async #poll(): Promise<void> {
     const feeds = [...this.#feeds.values()];
     if (feeds.length === 0) return;
-    const { database, clock, logger } = this.#deps;
+    const { database, clock, logger, controlReadMs: readMs } = this.#deps;
     try {
       const read = readVersions(
         database,
         feeds.map((feed) => feed.chatId),
-        { statementTimeoutMs: controlReadMs },
+        { statementTimeoutMs: readMs },
       );
-      const found = new Map(
-        (await withDeadline(read, clock, controlReadMs)).map((row) => [row.id, row]),
-      );
+      const found = new Map((await withDeadline(read, clock, readMs)).map((row) => [row.id, row]));
       for (const feed of feeds) feed.polled(found.get(feed.chatId));
     } catch (err) {
       logger.warn({ err }, "the poll of streams failed");

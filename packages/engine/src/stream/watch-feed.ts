@@ -5,7 +5,7 @@ import type { Timer } from "../lib/clock.ts";
 import { readWatch, type WatchRequest, type WatchResult } from "../store/watch.ts";
 import { withDeadline } from "./deadline.ts";
 import { Encoded, Payload } from "./encode.ts";
-import { controlReadMs, readBackoff, type FeedDeps } from "./feed-options.ts";
+import { readBackoff, type FeedDeps } from "./feed-options.ts";
 import type { Subscriber } from "./subscriber.ts";
 import { encodeWatchCursor, type WatchPosition, type WatchScope } from "./watch-cursor.ts";
 import {
@@ -26,7 +26,10 @@ const changedChatsMax = 1_000;
 /** A turn commits several times within moments: one read tells of all. */
 export const watchDebounceMs = 50;
 
-export type WatchDeps = Pick<FeedDeps, "database" | "clock" | "random" | "logger" | "turn">;
+export type WatchDeps = Pick<
+  FeedDeps,
+  "database" | "clock" | "random" | "logger" | "turn" | "controlReadMs"
+>;
 
 export interface WatchJoiner {
   readonly subscriber: Subscriber;
@@ -161,7 +164,7 @@ export class WatchFeed {
   }
 
   async #once(): Promise<void> {
-    const { database, clock } = this.#deps;
+    const { database, clock, controlReadMs } = this.#deps;
     const scope = this.#scope;
     const joiners = [...this.#joiners];
     this.#wanted = false;

@@ -9,11 +9,12 @@ import { controlReadMs, pollMs } from "./feed-options.ts";
 import type { OpenWatch, Subscription, WatchStreams } from "./ports.ts";
 import { StreamsDraining } from "./streams.ts";
 import { Subscriber } from "./subscriber.ts";
-import { nextTurn, type NextTurn } from "./turn.ts";
+import { nextTurn } from "./turn.ts";
 import { decodeWatchCursor } from "./watch-cursor.ts";
 import { watchDebounceMs, WatchFeed, type WatchDeps, type WatchJoiner } from "./watch-feed.ts";
 
-export type ChatWatchOptions = Omit<WatchDeps, "turn"> & { readonly turn?: NextTurn };
+export type ChatWatchOptions = Omit<WatchDeps, "turn" | "controlReadMs"> &
+  Partial<Pick<WatchDeps, "turn" | "controlReadMs">>;
 
 /** Hints of other replicas name a chat and not its owner: every list is looked at, so not too often. */
 const hintDebounceMs = 1_000;
@@ -33,7 +34,7 @@ export class ChatWatch implements WatchStreams {
   #closing = false;
 
   constructor(options: ChatWatchOptions) {
-    this.#deps = { turn: nextTurn, ...options };
+    this.#deps = { turn: nextTurn, controlReadMs, ...options };
     this.#sweptAt = options.clock.monotonic();
     this.#offIdentity = options.database.onIdentityChange((_before, database) => {
       this.#identity = database;

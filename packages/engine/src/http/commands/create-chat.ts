@@ -3,6 +3,7 @@ import { chatOf, messagesOf } from "../../domain/representation.ts";
 import { createChat } from "../../machine/transitions/create-chat.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { checkChatLimits } from "./chat-limits.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { create, principalScope, requestKey, type Answer } from "./once.ts";
 
@@ -14,6 +15,7 @@ export async function createChatCommand(
 ): Promise<Answer<CreateChatAnswer>> {
   const { client_id, ...request } = body;
   checkModel(body.model, context);
+  checkChatLimits(body, context);
   const parts = partsOf(body.content, context);
   const key = requestKey(caller, principalScope, client_id ?? headerKey, ["createChat", request]);
   const id = context.random.uuid();

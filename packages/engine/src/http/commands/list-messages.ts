@@ -1,4 +1,4 @@
-import { limits, type ListMessagesAnswer, type ListMessagesQuery } from "@parley/protocol";
+import type { ListMessagesAnswer, ListMessagesQuery } from "@parley/protocol";
 import { ChatNotFound } from "../../domain/errors.ts";
 import type { MessageRow } from "../../domain/rows.ts";
 import { messageOf, queuedOf } from "../../domain/representation.ts";
@@ -24,7 +24,8 @@ export async function listMessagesCommand(
     throw new InvalidRequest("Ask for messages before one or after one, not both.");
   }
   const id = await context.access.require(caller, chatId);
-  const limit = query.limit ?? limits.pageMessagesMax;
+  const { pageMessagesMax } = context.limits;
+  const limit = Math.min(query.limit ?? pageMessagesMax, pageMessagesMax);
   return await context.machine.read(async (tx) => {
     const [chat, rows, queue] = await Promise.all([
       readChat(tx, id),

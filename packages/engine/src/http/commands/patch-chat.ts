@@ -3,6 +3,7 @@ import { chatOf } from "../../domain/representation.ts";
 import { setArchived } from "../../machine/transitions/set-archived.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { checkChatLimits } from "./chat-limits.ts";
 import { checkModel } from "./content.ts";
 import { decide, requestKey, type Answer } from "./once.ts";
 
@@ -16,6 +17,7 @@ export async function patchChatCommand(
 ): Promise<Answer<ChatAnswer>> {
   const id = await context.access.require(caller, chatId);
   checkModel(body.model, context);
+  checkChatLimits(body, context);
   const { archived, ...metadata } = body;
   const key = requestKey(caller, id, headerKey, ["patchChat", id, body]);
   return await decide(context.machine, id, key, "http.patch_chat", async (chat, transaction) => {

@@ -15,6 +15,7 @@ import type { Database } from "../src/postgres/database.ts";
 import { insertPrincipal } from "../src/store/principals.ts";
 import { insertToken } from "../src/store/tokens.ts";
 import type { Streams, WatchStreams } from "../src/stream/ports.ts";
+import type { World } from "./world.ts";
 
 /** Someone with a token. */
 export interface TestCaller {
@@ -41,6 +42,8 @@ export interface TestHttpServer {
   caller: TestCaller;
   /** What the machine has published. */
   commits: Commit[];
+  /** For `chatIn`: its chats are the caller's. */
+  world: World;
   newCaller(options?: { isAdmin?: boolean; expiresInSeconds?: number }): Promise<TestCaller>;
   call(method: string, path: string, options?: CallOptions): Promise<TestAnswer>;
   close(): Promise<void>;
@@ -160,7 +163,31 @@ export async function startHttpServer(
     };
   };
 
+  const sql: World["sql"] = async <R>(text: string, values: unknown[] = []): Promise<R[]> => {
+    const name = `test:${hashToken(text).toString("hex").slice(0, 50)}`;
+    return await database.write((tx) => tx.query<R>({ name, text, values }));
+  };
+  let offsetMs = 0;
+  const world: World = {
+    database,
+    machine,
+    owner: caller.principalId,
+    worker: "",
+    published: () => commits.splice(0),
+    perhaps: () => [],
+    async advance(ms) {
+      offsetMs += ms;
+      await database.write((tx) =>
+        tx.exec(`create or replace function parley.now() returns timestamptz language sql volatile parallel safe
+          as 'select clock_timestamp() + interval ''${offsetMs} milliseconds'''`),
+      );
+    },
+    sql,
+    drop: async () => {},
+  };
+
   return {
+    world,
     server,
     machine,
     database,

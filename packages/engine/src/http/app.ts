@@ -5,6 +5,7 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
+import type { ZodType } from "zod";
 import type { Random } from "../lib/random.ts";
 import type { Caller } from "./auth/caller.ts";
 import { parseJsonBody } from "./json-body.ts";
@@ -62,7 +63,11 @@ export function createApp(options: AppOptions): App {
     genReqId: (request) => requestId(request.headers["x-request-id"], options.random),
   }).withTypeProvider<ZodTypeProvider>();
 
-  app.setValidatorCompiler(validatorCompiler);
+  app.setValidatorCompiler<ZodType>((route) => {
+    const validate = validatorCompiler(route);
+    // The framework says null where there is no body; in the schemas that is "absent".
+    return route.httpPart === "body" ? (body: unknown) => validate(body ?? undefined) : validate;
+  });
   app.setSerializerCompiler(
     options.checkAnswers ? serializerCompiler : () => (data) => JSON.stringify(data),
   );

@@ -38,6 +38,7 @@ for (const [id, schema] of Object.entries(components)) schemaRegistry.add(schema
 
 /** Makes the document from the routes that are registered after it: the schemas that describe also validate. */
 export async function describeApi(app: App, version: string): Promise<void> {
+  const bodyless = new Set<string>();
   await app.register(fastifySwagger, {
     openapi: {
       openapi: "3.1.0",
@@ -63,22 +64,53 @@ export async function describeApi(app: App, version: string): Promise<void> {
         },
       },
     },
-    transform: createJsonSchemaTransform({ schemaRegistry }),
-    transformObject: (document) => withoutUnused(componentsOf(document)),
+    transform: (route) => {
+      const { schema } = route;
+      if (schema?.body instanceof z.ZodOptional) bodyless.add(schema.operationId ?? "");
+      return transform(route);
+    },
+    transformObject: (document) => tidied(componentsOf(document), bodyless),
   });
 }
 
+const transform = createJsonSchemaTransform({ schemaRegistry });
 const componentsOf = createJsonSchemaTransformObject({ schemaRegistry });
 
+interface Operation {
+  readonly operationId?: string;
+  readonly requestBody?: object;
+}
+
 interface Document {
-  readonly paths?: unknown;
+  readonly paths?: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components?: { readonly schemas?: Readonly<Record<string, unknown>> };
 }
 
-/** Each schema is made in the form for requests and the form for answers: only what is referred to stays. */
-function withoutUnused<T extends object>(made: T): T {
+/** `bodyless`: operations that may come without a body, which the schema of the body cannot say. */
+function tidied<T extends object>(made: T, bodyless: ReadonlySet<string>): T {
   const document: Document = made;
-  const schemas = document.components?.schemas ?? {};
+  const entries = Object.entries(document.paths ?? {}).map(([path, operations]) => [
+    path,
+    Object.fromEntries(
+      Object.entries(operations).map(([method, operation]) => [
+        method,
+        bodyless.has(operation.operationId ?? "")
+          ? { ...operation, requestBody: { ...operation.requestBody, required: false } }
+          : operation,
+      ]),
+    ),
+  ]);
+  const schemas = usedSchemas(document);
+  return {
+    ...made,
+    paths: Object.fromEntries(entries),
+    components: { ...document.components, schemas },
+  };
+}
+
+/** Each schema is made in the form for requests and the form for answers: only what is referred to stays. */
+function usedSchemas({ paths, components }: Document): Record<string, unknown> {
+  const schemas = components?.schemas ?? {};
   const used = new Set<string>();
   const visit = (value: unknown): void => {
     const names = JSON.stringify(value ?? null).matchAll(/"#\/components\/schemas\/([^"/]+)"/g);
@@ -88,9 +120,8 @@ function withoutUnused<T extends object>(made: T): T {
       visit(schemas[name]);
     }
   };
-  visit(document.paths);
-  const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
-  return { ...made, components: { ...document.components, schemas: kept } };
+  visit(paths);
+  return Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
 }
 
 /** What every route under `/api/v1` may answer with. */

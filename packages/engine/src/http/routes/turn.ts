@@ -8,6 +8,7 @@ import {
   toolResultsAnswerSchema,
   toolResultsSchema,
 } from "@parley/protocol";
+import type { FastifyReply } from "fastify";
 import { linked } from "../../lib/abort.ts";
 import type { App } from "../app.ts";
 import { approvalsCommand } from "../commands/approvals.ts";
@@ -47,18 +48,11 @@ export function turnRoutes(app: App, context: HttpContext): void {
       const { caller, params, query } = request;
       const body = { ...request.body, wait: query.wait === "true" };
       const key = idempotencyKey(request);
-      const over = linked(context.draining);
-      const onClose = (): void => over.abort();
-      reply.raw.on("close", onClose);
-      try {
-        const { chat_id } = params;
-        const { signal } = over;
-        const answer = await interruptCommand(context, caller, chat_id, body, key, signal);
-        return await send(reply, answer);
-      } finally {
-        reply.raw.off("close", onClose);
-        over.dispose();
-      }
+      const { chat_id } = params;
+      const answer = await whileConnected(reply, context, (signal) =>
+        interruptCommand(context, caller, chat_id, body, key, signal),
+      );
+      return send(reply, answer);
     },
   });
 
@@ -165,4 +159,21 @@ export function turnRoutes(app: App, context: HttpContext): void {
       return send(reply, await approvalsCommand(context, caller, params.chat_id, body, key));
     },
   });
+}
+
+/** The signal aborts when the client is gone or the server drains: then nobody waits any more. */
+async function whileConnected<T>(
+  reply: FastifyReply,
+  { draining }: HttpContext,
+  fn: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const over = linked(draining);
+  const onClose = (): void => over.abort();
+  reply.raw.on("close", onClose);
+  try {
+    return await fn(over.signal);
+  } finally {
+    reply.raw.off("close", onClose);
+    over.dispose();
+  }
 }

@@ -180,6 +180,12 @@ function greet(context: CliContext, { config, url, token, place, model }: Greeti
 /** SIGHUP is what a closed terminal sends. */
 const endSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
+/**
+ * One Ctrl-C under npm comes twice: the terminal sends it to every process, and npm passes its own on. What comes
+ * this soon after the first is the same wish.
+ */
+const sameWishMs = 500;
+
 /** The first signal asks for an orderly end, the second ends at once. */
 class EndSignal {
   readonly #controller = new AbortController();
@@ -187,8 +193,11 @@ class EndSignal {
   readonly dispose: () => void;
 
   constructor(context: CliContext) {
+    let firstAt = 0;
     this.dispose = context.onSignal(endSignals, (signal) => {
+      const now = context.clock.monotonic();
       if (this.#controller.signal.aborted) {
+        if (now - firstAt < sameWishMs) return;
         tell(
           context,
           `${signal} again: ending at once. What was running goes on at the next start.`,
@@ -196,6 +205,7 @@ class EndSignal {
         context.exit(signal === "SIGINT" ? exitCodes.interrupted : exitCodes.terminated);
       }
       tell(context, `${signal}: letting running steps end; once more ends at once.`);
+      firstAt = now;
       this.#controller.abort();
       this.#ended.resolve();
     });

@@ -284,10 +284,10 @@ export class Replica {
 
   /** Lets time pass, a little at a time, until the promise is settled. */
   async passTime<T>(promise: Promise<T>, stepMs = 250): Promise<T> {
-    let settled = false;
-    const mark = (): void => void (settled = true);
+    const state = { settled: false };
+    const mark = (): void => void (state.settled = true);
     promise.then(mark, mark);
-    while (!settled) await this.clock.advance(stepMs);
+    while (!state.settled) await this.clock.advance(stepMs);
     return await promise;
   }
 

@@ -40,11 +40,9 @@ export class Audit {
   async forever(signal: AbortSignal): Promise<void> {
     const { clock, logger, options } = this.#deps;
     while (!signal.aborted) {
-      // oxlint-disable-next-line no-await-in-loop
       await clock.sleep(options.everyMs, "audit", signal);
       if (signal.aborted) return;
       try {
-        // oxlint-disable-next-line no-await-in-loop
         await this.pass();
       } catch (error) {
         logger.debug({ err: error }, "the audit could not be done");
@@ -75,7 +73,6 @@ export class Audit {
     );
     this.#state = state;
     for (const action of actions) {
-      // oxlint-disable-next-line no-await-in-loop
       await this.#act(action);
     }
     await database.write(async (tx) => await sweepWorkers(tx, options.sweepAfterMs), {

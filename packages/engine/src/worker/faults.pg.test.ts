@@ -169,7 +169,8 @@ async function lockKey(replica: Replica, not: number | null): Promise<number> {
     const [row] = await cluster.rows<{ lock_key: number | null }>(
       `select lock_key from parley.workers where id = '${replica.worker.id}'`,
     );
-    if (row?.lock_key != null && row.lock_key !== not) return row.lock_key;
+    const key = row?.lock_key ?? null;
+    if (key !== null && key !== not) return key;
   }
 }
 

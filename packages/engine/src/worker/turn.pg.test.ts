@@ -44,7 +44,6 @@ describe("a plain turn", () => {
         { writes, statements, roundTrips },
       ]),
     );
-    console.log(JSON.stringify(cost));
     const chatWrites = ["api.send", "worker.begin", "worker.step"].map(
       (name) => cost[name]?.writes,
     );

@@ -93,14 +93,24 @@ export class Worker {
       onRoom: () => this.#acquisition.hint(),
     });
     this.#acquisition = new Acquisition({
-      ...{ machine, database, models, clock, random, logger, observer },
+      machine,
+      database,
+      models,
+      clock,
+      random,
+      logger,
+      observer,
       liveness: this.#liveness,
       livenessOptions,
       manager: this.#manager,
       options: { ...acquisitionDefaults, capacity },
     });
     this.#audit = new Audit({
-      ...{ machine, database, clock, logger, observer },
+      machine,
+      database,
+      clock,
+      logger,
+      observer,
       manager: this.#manager,
       workerId: () => this.#liveness.workerId,
       options: {
@@ -213,10 +223,10 @@ export class Worker {
   }
 
   #services(observer: WorkerObserver): TaskServices {
-    const { machine, database, parts, checkpoints, models, tools, clock, random, logger, options } =
-      this.#deps;
+    const { options, ...deps } = this.#deps;
     return {
-      ...{ machine, database, parts, checkpoints, models, tools, clock, random, logger, observer },
+      ...deps,
+      observer,
       limits: {
         stepsMax: options.stepsMax ?? stepsMaxDefault,
         takeoversMax,
@@ -230,7 +240,6 @@ export class Worker {
     while (!signal.aborted && !this.#liveness.sure) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const off = onAbort(signal, () => resolve());
-      // oxlint-disable-next-line no-await-in-loop
       await Promise.race([this.#liveness.beaten(), promise]);
       off();
     }

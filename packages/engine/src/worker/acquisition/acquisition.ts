@@ -122,12 +122,10 @@ export class Acquisition implements Acquirer {
     const { clock, random, logger, options } = this.#deps;
     while (!signal.aborted) {
       try {
-        // oxlint-disable-next-line no-await-in-loop
         while (!signal.aborted && (await this.#pass()) === "again");
       } catch (error) {
         logger.warn({ err: error }, "chats could not be taken");
       }
-      // oxlint-disable-next-line no-await-in-loop
       await this.#wake.wait(signal, clock, jittered(options.timerMs, random), "acquisition.timer");
     }
   }
@@ -191,11 +189,9 @@ export class Acquisition implements Acquirer {
   async #searchForever(signal: AbortSignal): Promise<void> {
     const { clock, logger, options } = this.#deps;
     while (!signal.aborted) {
-      // oxlint-disable-next-line no-await-in-loop
       await clock.sleep(options.searchMs, "acquisition.search", signal);
       if (signal.aborted || this.#draining) continue;
       try {
-        // oxlint-disable-next-line no-await-in-loop
         await this.#search();
       } catch (error) {
         logger.debug({ err: error }, "the search for dead owners failed");

@@ -62,7 +62,6 @@ async function prove(sql: Sql, key: number): Promise<boolean> {
   let proved = first.held;
   for (let i = 1; i < proofsMin && proved; i++) {
     // Each look is a transaction of its own: that is the point of it.
-    // oxlint-disable-next-line no-await-in-loop
     const look = await seeLock(sql, key);
     proved = look.held && look.pid === first.pid;
   }
@@ -83,12 +82,10 @@ async function watch(
     signal.addEventListener("abort", stop, { once: true });
     lost.addEventListener("abort", stop, { once: true });
     if (signal.aborted || lost.aborted) stop();
-    // oxlint-disable-next-line no-await-in-loop
     await clock.sleep(options.lockCheckMs, "liveness.lock_check", either.signal);
     signal.removeEventListener("abort", stop);
     lost.removeEventListener("abort", stop);
     if (signal.aborted || lost.aborted) return;
-    // oxlint-disable-next-line no-await-in-loop
     if (!(await seeLock(connection, key)).held) return;
   }
 }

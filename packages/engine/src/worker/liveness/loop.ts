@@ -136,9 +136,7 @@ export class Liveness {
     connection.onLost((cause) => lost.abort(cause));
     try {
       while (!lost.signal.aborted) {
-        // oxlint-disable-next-line no-await-in-loop
         await this.#beat(connection);
-        // oxlint-disable-next-line no-await-in-loop
         await this.#beatNow.wait(lost.signal, clock, options.beatMs, "liveness.beat");
       }
     } finally {

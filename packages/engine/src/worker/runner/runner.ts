@@ -1,18 +1,14 @@
 import type { ChatError } from "@parley/protocol";
 import type { ChatRow } from "../../domain/rows.ts";
-import { ChatNotFound, FenceLost } from "../../domain/errors.ts";
-import { fenceOf, type TaskKind } from "../../domain/task.ts";
-import { assertNever, defined } from "../../lib/assert.ts";
-import { backoffMs } from "../../lib/backoff.ts";
+import type { TaskKind } from "../../domain/task.ts";
+import { assertNever } from "../../lib/assert.ts";
 import type { Scope } from "../../lib/scope.ts";
-import type { Bundle } from "../../machine/bundle.ts";
-import { isTransient } from "../../postgres/errors.ts";
 import { readChatNow } from "../../store/workers.ts";
 import { abandonChat } from "../tasks/abandon.ts";
-import type { CommitOptions, TaskContext, TaskServices } from "../tasks/context.ts";
-import { Cancelled, throwIfCancelled } from "../tasks/context.ts";
+import { Cancelled, type TaskServices } from "../tasks/context.ts";
 import { deadline } from "../tasks/deadline.ts";
-import { generation, giveUp } from "../tasks/generation.ts";
+import { generation } from "../tasks/generation.ts";
+import { giveUp } from "../tasks/give-up.ts";
 import { interruption } from "../tasks/interruption.ts";
 import { patiently } from "../tasks/patiently.ts";
 import { RunnerMemory } from "./memory.ts";
@@ -23,14 +19,8 @@ import {
   type Effect,
   type RunnerEvent,
   type RunnerState,
-  type TaskOutcome,
 } from "./state.ts";
-
-/** Pause between two runs of a task that failed. */
-const taskBackoff = { baseMs: 100, maxMs: 10_000 };
-
-/** After so many failures that are not the database's passing faults, the turn ends in an error that people see. */
-const hardFailuresMax = 5;
+import { TaskRun, type Work } from "./task-run.ts";
 
 export interface RunnerOptions {
   readonly chatId: string;
@@ -43,15 +33,6 @@ export interface RunnerOptions {
   readonly onEnd: (runner: Runner) => void;
 }
 
-interface Running {
-  readonly kind: TaskKind;
-  readonly abort: AbortController;
-  /** As the task knows it: what it was started with, then what it committed itself. */
-  row: ChatRow;
-  /** The snapshot that a bundle of this task has bumped to, while its commit is on its way. */
-  committing: number | null;
-}
-
 /** Performs what `state.ts` decides: one chat, one active task. */
 export class Runner {
   readonly chatId: string;
@@ -59,7 +40,7 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #memory = new RunnerMemory();
   #state: RunnerState;
-  #running: Running | null = null;
+  #running: TaskRun | null = null;
   #draining = false;
   #ended: (() => void)[] = [];
 
@@ -104,9 +85,8 @@ export class Runner {
 
   /** A committed row, from this replica or another. */
   see(row: ChatRow): void {
-    const own = this.#running?.committing === row.snapshot_version && this.#runsFor(row);
-    if (own) this.#adopt(defined(this.#running, "the running task"), row);
-    else this.#apply({ type: "row", row, own: false });
+    if (this.#running?.holdBack(row) === true) return;
+    this.#apply({ type: "row", row, own: false });
   }
 
   gone(): void {
@@ -171,11 +151,6 @@ export class Runner {
     );
   }
 
-  #runsFor(row: ChatRow): boolean {
-    // What a cancelled task still commits is, for whatever replaced it, somebody else's change.
-    return row.id === this.chatId && !this.#running?.abort.signal.aborted;
-  }
-
   #apply(event: RunnerEvent): void {
     const { state, effects } = decide(this.#state, event);
     this.#state = state;
@@ -204,12 +179,27 @@ export class Runner {
 
   /** Never waited for: the fence keeps out what a cancelled task still tries to write. */
   #cancel(): void {
-    this.#running?.abort.abort(new Cancelled("the row calls for something else"));
+    this.#running?.cancel();
     this.#running = null;
   }
 
-  #begin(kind: TaskKind, row: ChatRow): Running {
-    const running: Running = { kind, row, abort: new AbortController(), committing: null };
+  #begin(kind: TaskKind, row: ChatRow): TaskRun {
+    const { services, chatId, runnerId } = this.#options;
+    const running: TaskRun = new TaskRun({
+      services,
+      chatId,
+      runnerId,
+      kind,
+      row,
+      memory: this.#memory,
+      isDraining: () => this.#draining,
+      onCommitted: (own) => this.#adopt(running, own),
+      onForeign: (other) => this.see(other),
+      look: async () => {
+        await this.#read();
+        return this.#running === running ? this.#state.row : null;
+      },
+    });
     this.#running = running;
     return running;
   }
@@ -223,98 +213,16 @@ export class Runner {
   }
 
   /** Runs the work until it ends in a way that says something, and tells the state how. */
-  async #driven(running: Running, work: (ctx: TaskContext) => Promise<void>): Promise<void> {
-    const outcome = await this.#persist(running, work);
+  async #driven(running: TaskRun, work: Work): Promise<void> {
+    const outcome = await running.run(work);
     if (this.#running !== running) return;
     this.#running = null;
     this.#apply({ type: "task_ended", outcome });
   }
 
-  async #persist(
-    running: Running,
-    work: (ctx: TaskContext) => Promise<void>,
-  ): Promise<TaskOutcome> {
-    const { services } = this.#options;
-    const { clock, random, logger, observer } = services;
-    const { signal } = running.abort;
-    let hardFailures = 0;
-    for (let failures = 1; ; failures++) {
-      try {
-        const ctx = this.#context(running);
-        // oxlint-disable-next-line no-await-in-loop
-        await (hardFailures >= hardFailuresMax ? stopTrying(ctx) : work(ctx));
-        return signal.aborted ? "cancelled" : "success";
-      } catch (error) {
-        if (error instanceof Cancelled || signal.aborted) return "cancelled";
-        if (error instanceof FenceLost) return "fence_lost";
-        if (error instanceof ChatNotFound) return "gone";
-        if (!isTransient(error)) hardFailures += 1;
-        observer.taskFailed(this.chatId, running.kind, error);
-        logger.warn({ err: error, chat_id: this.chatId, task: running.kind }, "a task failed");
-      }
-      // oxlint-disable-next-line no-await-in-loop
-      await clock.sleep(backoffMs(failures, taskBackoff, random), "runner.task_retry", signal);
-      if (signal.aborted) return "cancelled";
-      // What failed may have been committed all the same: this decides whether the task goes on at all.
-      // oxlint-disable-next-line no-await-in-loop
-      await this.#read();
-      if (signal.aborted || this.#running !== running) return "cancelled";
-      const { row } = this.#state;
-      if (row !== null) running.row = row;
-    }
-  }
-
-  #context(running: Running): TaskContext {
-    const { services, chatId, runnerId } = this.#options;
-    const isDraining = (): boolean => this.#draining;
-    return {
-      ...services,
-      chatId,
-      runnerId,
-      signal: running.abort.signal,
-      get row() {
-        return running.row;
-      },
-      get draining() {
-        return isDraining();
-      },
-      memory: this.#memory,
-      commit: async (operation, fn, options) => await this.#commit(running, operation, fn, options),
-    };
-  }
-
-  async #commit<T>(
-    running: Running,
-    operation: string,
-    fn: (bundle: Bundle) => Promise<T>,
-    { fenced = true }: CommitOptions = {},
-  ): Promise<T> {
-    const { services, chatId, runnerId } = this.#options;
-    const { signal } = running.abort;
-    return await patiently({ ...services, chatId, signal }, operation, async () => {
-      let last: Bundle | undefined;
-      try {
-        const result = await services.machine.update(
-          chatId,
-          async (bundle) => {
-            throwIfCancelled(signal);
-            last = bundle;
-            running.committing = bundle.chat.snapshot_version;
-            return await fn(bundle);
-          },
-          { ...(fenced ? { fence: fenceOf(running.row, runnerId) } : {}), operation },
-        );
-        this.#adopt(running, defined(last, "the bundle").chat);
-        return result;
-      } finally {
-        running.committing = null;
-      }
-    });
-  }
-
-  /** A row that the task committed itself. Heard of twice: when it is published, and when the commit returns. */
-  #adopt(running: Running, row: ChatRow): void {
-    if (row.snapshot_version > running.row.snapshot_version) running.row = row;
+  /** A row that the task committed itself; for a task that was cancelled meanwhile, it is news like any other. */
+  #adopt(running: TaskRun, row: ChatRow): void {
+    running.advanceTo(row);
     const own = this.#running === running;
     this.#apply({ type: "row", row, own });
   }
@@ -336,17 +244,9 @@ export class Runner {
   }
 }
 
-const works: Record<TaskKind, (ctx: TaskContext) => Promise<void>> = {
+const works: Record<TaskKind, Work> = {
   abandon: abandonChat,
   generation,
   interruption,
   deadline,
 };
-
-async function stopTrying(ctx: TaskContext): Promise<void> {
-  await giveUp(ctx, {
-    kind: "internal",
-    message: "Something went wrong inside the server. The turn can be tried again.",
-    retryable: true,
-  });
-}

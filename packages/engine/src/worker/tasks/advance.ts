@@ -37,9 +37,8 @@ export async function advance(
 ): Promise<Next> {
   let transcript = from;
   let ended = over;
-  let compaction = bundle.before?.compaction_requested_at != null;
+  let compaction = (bundle.before?.compaction_requested_at ?? null) !== null;
   for (;;) {
-    // oxlint-disable-next-line no-await-in-loop
     const steering = await isSteered(bundle);
     const step = ended
       ? steering
@@ -57,12 +56,10 @@ export async function advance(
       case "call_model":
         return await begin(ctx, bundle, transcript, step);
       case "require_action":
-        // oxlint-disable-next-line no-await-in-loop
         await enterRequiresAction(bundle);
         ctx.memory.forget();
         return none;
       case "promote_steering":
-        // oxlint-disable-next-line no-await-in-loop
         await promoteSteering(bundle);
         transcript = grown(bundle, transcript, []);
         ended = false;
@@ -71,12 +68,9 @@ export async function advance(
         // The summarising call comes with the agent's tools; until then a request is answered, not passed over.
         return await fail(ctx, bundle, compactionUnavailable);
       case "finish":
-        // oxlint-disable-next-line no-await-in-loop
         await finishTurn(bundle);
-        // oxlint-disable-next-line no-await-in-loop
         await bundle.refreshState();
         if (!bundle.state.startsWith("R")) {
-          // oxlint-disable-next-line no-await-in-loop
           await abandon(bundle, ctx.runnerId);
           return none;
         }

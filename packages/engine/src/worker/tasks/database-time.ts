@@ -15,12 +15,10 @@ export async function untilDatabaseTime(
 ): Promise<void> {
   for (;;) {
     throwIfCancelled(ctx.signal);
-    // oxlint-disable-next-line no-await-in-loop
     const delayMs = await readDelayUntil(ctx.database, time);
     throwIfCancelled(ctx.signal);
     if (delayMs <= 0) return;
     const ms = Math.min(sleepMsMax, Math.max(sleepMsMin, Math.ceil(delayMs)));
-    // oxlint-disable-next-line no-await-in-loop
     await ctx.clock.sleep(ms, label, ctx.signal);
   }
 }

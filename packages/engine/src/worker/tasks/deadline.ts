@@ -10,14 +10,11 @@ export async function deadline(ctx: TaskContext): Promise<void> {
     const due = ctx.row.requires_action_deadline_at;
     // Without a deadline only an event from outside goes on: the task that it calls for replaces this one.
     if (due === null) {
-      // oxlint-disable-next-line no-await-in-loop
       await new Promise<void>((resolve) => onAbort(ctx.signal, () => resolve()));
       throw new Cancelled("cancelled");
     }
-    // oxlint-disable-next-line no-await-in-loop
     await untilDatabaseTime(ctx, due, "runner.deadline");
     try {
-      // oxlint-disable-next-line no-await-in-loop
       await ctx.commit("worker.deadline", async (bundle) => await cancelRequiresAction(bundle));
     } catch (error) {
       // The database's clock went back between the look and the lock.

@@ -1,10 +1,10 @@
 import type { ChatError } from "@parley/protocol";
 import { throwIfCancelled, type TaskContext } from "./context.ts";
-import { advance, fail, type Next } from "./advance.ts";
+import { advance, type Next } from "./advance.ts";
+import { giveUp } from "./give-up.ts";
 import { modelStep } from "./model-step.ts";
-import { failedReply, latestSaid } from "./partial.ts";
 import { toolStep } from "./tool-step.ts";
-import { modelOf, readTranscript } from "./transcript.ts";
+import { readTranscript } from "./transcript.ts";
 import { untilDatabaseTime } from "./database-time.ts";
 
 /**
@@ -22,7 +22,6 @@ export async function generation(ctx: TaskContext): Promise<void> {
   let next = await beginTurn(ctx);
   while (next.step !== "none") {
     throwIfCancelled(ctx.signal);
-    // oxlint-disable-next-line no-await-in-loop
     next = await (next.step === "call_model" ? modelStep : toolStep)(ctx, next.transcript);
   }
 }
@@ -35,18 +34,6 @@ async function beginTurn(ctx: TaskContext): Promise<Next> {
       (await readTranscript(bundle.tx, bundle.chat));
     return await advance(ctx, bundle, transcript);
   });
-}
-
-/** Ends the turn with an error, and keeps for people what was said last. */
-export async function giveUp(ctx: TaskContext, error: ChatError): Promise<Next> {
-  const said = await latestSaid(ctx);
-  const next = await ctx.commit("worker.fail", async (bundle) => {
-    const transcript = said && (await readTranscript(bundle.tx, bundle.chat));
-    const model = transcript ? modelOf(bundle.chat, transcript).model : bundle.chat.model;
-    return await fail(ctx, bundle, error, said ? failedReply(said, model) : []);
-  });
-  ctx.observer.turnEnded(ctx.row, "error", error.kind);
-  return next;
 }
 
 const crashed: ChatError = {

@@ -16,7 +16,7 @@ import { readTrackedCalls } from "../../store/executions.ts";
 import { episodeOf } from "../ports.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
-import { giveUp } from "./generation.ts";
+import { giveUp } from "./give-up.ts";
 import { patiently } from "./patiently.ts";
 import { episodeName, openCallsOf } from "./partial.ts";
 import { executionOf } from "./tool-plan.ts";

@@ -19,12 +19,10 @@ export async function patiently<T>(
   for (let attempt = 1; ; attempt++) {
     throwIfCancelled(ctx.signal);
     try {
-      // oxlint-disable-next-line no-await-in-loop
       return await work();
     } catch (error) {
       if (!isTransient(error)) throw error;
       ctx.observer.taskFailed(ctx.chatId, label, error);
-      // oxlint-disable-next-line no-await-in-loop
       await ctx.clock.sleep(backoffMs(attempt, backoff, ctx.random), "runner.database", ctx.signal);
     }
   }

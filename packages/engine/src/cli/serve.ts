@@ -6,6 +6,7 @@ import { migrate } from "../postgres/migrate.ts";
 import type { ConnectionSettings } from "../postgres/settings.ts";
 import { say, tell, type CliContext } from "./context.ts";
 import { DataFolder } from "./data-folder.ts";
+import { checkExposure } from "./doctor/installation.ts";
 import { guardEmbedded, type EmbeddedGuard } from "./embedded-guard.ts";
 import { CliError, exitCodes } from "./exit.ts";
 import { ensureFirstToken } from "./first-token.ts";
@@ -45,6 +46,7 @@ export async function serve(
   await folder.make();
   const kept = await folder.readToken();
   const logger = logOf(config, context, kept === null ? [] : [kept]);
+  for (const { text, mend } of checkExposure(config)) logger.warn({ mend }, text);
   const end = new EndSignal(context);
   const cleanUps: (() => Promise<unknown>)[] = [];
   try {

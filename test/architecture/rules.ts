@@ -30,7 +30,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   },
   stream: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts"],
-    packages: ["zod"],
+    packages: ["zod", "ws"],
   },
   http: {
     imports: [...below, "postgres", "store", "machine", "stream"],
@@ -144,7 +144,7 @@ interface Ban {
 }
 
 const clock = ["lib/clock.ts", "lib/manual-clock.ts"];
-const socketOwners = ["postgres/", "http/", "models/", "cli/", "bus/"];
+const socketOwners = ["postgres/", "http/", "models/", "cli/", "bus/", "stream/relay/"];
 
 export const bans: readonly Ban[] = [
   { what: "Date.now", pattern: /\bDate\.now\b/, except: clock, instead: "Clock.now" },

@@ -90,7 +90,7 @@ export class Worker {
     });
     this.#manager = new RunnerManager({
       services: this.#services(observer),
-      onRoom: () => this.#acquisition.hint(),
+      onRoom: () => this.#acquisition.room(),
     });
     this.#acquisition = new Acquisition({
       machine,

@@ -102,3 +102,22 @@ test("each acquisition is a bundle: bumped by one, and published", async () => {
     [3, true, 1],
   ]);
 });
+
+test("a chat that waits for its client leaves its room to another", async () => {
+  const replica = await cluster.replica({ worker: { capacity: 1 } });
+  const gate = Promise.withResolvers<void>();
+  replica.models.enqueue(async (speaker) => {
+    await speaker.wait(gate.promise);
+    speaker.call("c1", "ask");
+    return "tool_calls";
+  });
+  const asking = await replica.create("ask", {
+    client_tools: [{ name: "ask", input_schema: { type: "object" } }],
+  });
+  await replica.models.request(1);
+  const other = await replica.create("other");
+  expect((await cluster.chat(other)).worker_id).toBeNull();
+  gate.resolve();
+  expect((await cluster.untilIdle(other)).status).toBe("waiting");
+  expect((await cluster.chat(asking)).worker_id).toBe(replica.worker.id);
+});

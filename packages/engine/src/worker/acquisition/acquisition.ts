@@ -98,6 +98,11 @@ export class Acquisition implements Acquirer {
     this.#wake.set();
   }
 
+  /** There is room again. Where nobody was seen to wait for it, the timer is soon enough. */
+  room(): void {
+    if (this.#othersWait) this.#wake.set();
+  }
+
   reserve(chat: ChatRow): Reservation | null {
     const { liveness, manager, models, observer, options } = this.#deps;
     const reserved = decideReserve(chat, {

@@ -7,7 +7,7 @@ import { Runner } from "./runner.ts";
 
 export interface RunnerManagerOptions {
   readonly services: TaskServices;
-  /** A runner has ended, or has stopped working: somebody else may have room now. */
+  /** A runner has ended, or has stopped working: there is room for another. */
   readonly onRoom: () => void;
 }
 
@@ -56,6 +56,7 @@ export class RunnerManager {
       working: chat.status === "running",
       scope: this.#scope,
       onEnd: (ended) => this.#remove(ended),
+      onRoom: this.#options.onRoom,
     });
     this.#byId.set(runnerId, runner);
     const others = this.#byChat.get(chat.id) ?? new Set();
@@ -72,10 +73,8 @@ export class RunnerManager {
   onCommits(commits: readonly Commit[]): void {
     for (const { chat, deleted } of commits) {
       for (const runner of this.#of(chat.id)) {
-        const worked = runner.working;
         if (deleted) runner.gone();
         else runner.see(chat);
-        if (worked && !runner.working) this.#options.onRoom();
       }
     }
   }
@@ -118,6 +117,5 @@ export class RunnerManager {
     others?.delete(runner);
     if (others?.size === 0) this.#byChat.delete(runner.chatId);
     observer.released(runner.chatId);
-    this.#options.onRoom();
   }
 }

@@ -8,6 +8,7 @@ import { abandonChat } from "../tasks/abandon.ts";
 import { Cancelled, type TaskServices } from "../tasks/context.ts";
 import { deadline } from "../tasks/deadline.ts";
 import { generation } from "../tasks/generation.ts";
+import { report } from "../tasks/advance.ts";
 import { giveUp } from "../tasks/give-up.ts";
 import { interruption } from "../tasks/interruption.ts";
 import { patiently } from "../tasks/patiently.ts";
@@ -31,6 +32,8 @@ export interface RunnerOptions {
   readonly working: boolean;
   readonly scope: Scope;
   readonly onEnd: (runner: Runner) => void;
+  /** It has stopped working: there is room for another. */
+  readonly onRoom: () => void;
 }
 
 /** Performs what `state.ts` decides: one chat, one active task. */
@@ -136,7 +139,7 @@ export class Runner {
     this.#cancel();
     const running = this.#begin("generation", row);
     void this.#options.scope.run("runner.fail", async () => {
-      await this.#driven(running, async (ctx) => void (await giveUp(ctx, error)));
+      await this.#driven(running, async (ctx) => report(ctx, await giveUp(ctx, error)));
     });
   }
 
@@ -152,9 +155,11 @@ export class Runner {
   }
 
   #apply(event: RunnerEvent): void {
+    const worked = this.working;
     const { state, effects } = decide(this.#state, event);
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
+    if (worked && !this.working) this.#options.onRoom();
   }
 
   #perform(effect: Effect): void {

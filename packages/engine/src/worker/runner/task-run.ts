@@ -12,6 +12,7 @@ import {
   type TaskContext,
   type TaskServices,
 } from "../tasks/context.ts";
+import { report } from "../tasks/advance.ts";
 import { giveUp } from "../tasks/give-up.ts";
 import { patiently } from "../tasks/patiently.ts";
 import type { RunnerMemory } from "./memory.ts";
@@ -161,9 +162,10 @@ export class TaskRun {
 }
 
 async function stopTrying(ctx: TaskContext): Promise<void> {
-  await giveUp(ctx, {
+  const error = {
     kind: "internal",
     message: "Something went wrong inside the server. The turn can be tried again.",
     retryable: true,
-  });
+  } as const;
+  report(ctx, await giveUp(ctx, error));
 }

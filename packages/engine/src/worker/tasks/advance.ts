@@ -1,4 +1,4 @@
-import type { ChatError } from "@parley/protocol";
+import type { ChatError, ErrorKind } from "@parley/protocol";
 import { FenceLost } from "../../domain/errors.ts";
 import { nextStep } from "../../domain/next-step.ts";
 import type { NewMessage, TrackedCall } from "../../domain/rows.ts";
@@ -12,16 +12,29 @@ import { promoteSteering } from "../../machine/transitions/promote-steering.ts";
 import { recordGenerationAttempt } from "../../machine/transitions/record-generation-attempt.ts";
 import { startExecution } from "../../store/executions.ts";
 import { readQueue } from "../../store/queue.ts";
+import type { TurnOutcome } from "../observer.ts";
 import type { TaskContext } from "./context.ts";
 import { planTools } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
 
 /** What a bundle has begun: a step whose attempt it recorded, or nothing, because the turn or the ownership is over. */
-export type Next =
+export type Next = (
   | { readonly step: "call_model" | "run_tools"; readonly transcript: Transcript }
-  | { readonly step: "none" };
+  | { readonly step: "none" }
+) & {
+  /** Turns that ended with this bundle: to be told once it has committed. */
+  readonly ended?: readonly TurnEnd[];
+};
 
-export const none: Next = { step: "none" };
+interface TurnEnd {
+  readonly outcome: TurnOutcome;
+  readonly error: ErrorKind | null;
+}
+
+/** To be called when the bundle has committed. */
+export function report(ctx: Pick<TaskContext, "observer" | "row">, { ended = [] }: Next): void {
+  for (const { outcome, error } of ended) ctx.observer.turnEnded(ctx.row, outcome, error);
+}
 
 /**
  * Decides under the row lock what follows, and does as much of it as belongs into this bundle: steering is taken in, the
@@ -36,11 +49,12 @@ export async function advance(
   over = false,
 ): Promise<Next> {
   let transcript = from;
-  let ended = over;
+  let cutOff = over;
+  const ended: TurnEnd[] = [];
   let compaction = (bundle.before?.compaction_requested_at ?? null) !== null;
   for (;;) {
     const steering = await isSteered(bundle);
-    const step = ended
+    const step = cutOff
       ? steering
         ? "promote_steering"
         : "finish"
@@ -54,15 +68,15 @@ export async function advance(
     switch (step) {
       case "run_tools":
       case "call_model":
-        return await begin(ctx, bundle, transcript, step);
+        return await begin(ctx, bundle, transcript, step, ended);
       case "require_action":
         await enterRequiresAction(bundle);
         ctx.memory.forget();
-        return none;
+        return { step: "none", ended: [...ended, { outcome: "requires_action", error: null }] };
       case "promote_steering":
         await promoteSteering(bundle);
         transcript = grown(bundle, transcript, []);
-        ended = false;
+        cutOff = false;
         continue;
       case "compact":
         // The summarising call comes with the agent's tools; until then a request is answered, not passed over.
@@ -72,11 +86,12 @@ export async function advance(
         await bundle.refreshState();
         if (!bundle.state.startsWith("R")) {
           await abandon(bundle, ctx.runnerId);
-          return none;
+          return { step: "none", ended: [...ended, { outcome: "finished", error: null }] };
         }
         compaction = false;
         transcript = grown(bundle, transcript, []);
-        ended = false;
+        ended.push({ outcome: "next_message", error: null });
+        cutOff = false;
         continue;
       default:
         return assertNever(step, "step");
@@ -108,7 +123,7 @@ export async function fail(
   await finishError(bundle, { error, partial });
   await abandon(bundle, ctx.runnerId);
   ctx.memory.forget();
-  return none;
+  return { step: "none", ended: [{ outcome: "error", error: error.kind }] };
 }
 
 async function begin(
@@ -116,11 +131,12 @@ async function begin(
   bundle: Bundle,
   transcript: Transcript,
   step: "call_model" | "run_tools",
+  ended: readonly TurnEnd[],
 ): Promise<Next> {
   if (ctx.draining) {
     // A step boundary: whoever takes the chat over begins this step.
     await abandon(bundle, ctx.runnerId);
-    return none;
+    return { step: "none", ended };
   }
   if (stepsOf(transcript) >= ctx.limits.stepsMax) {
     return await fail(ctx, bundle, stepLimitReached(ctx.limits.stepsMax));
@@ -130,7 +146,7 @@ async function begin(
   // Tools change the ledger without changing history: their transcript is good for one use.
   if (step === "call_model") ctx.memory.remember(transcript);
   else ctx.memory.forget();
-  return { step, transcript };
+  return { step, transcript, ended };
 }
 
 /** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */

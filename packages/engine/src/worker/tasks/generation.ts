@@ -1,6 +1,6 @@
 import type { ChatError } from "@parley/protocol";
 import { throwIfCancelled, type TaskContext } from "./context.ts";
-import { advance, type Next } from "./advance.ts";
+import { advance, report, type Next } from "./advance.ts";
 import { giveUp } from "./give-up.ts";
 import { modelStep } from "./model-step.ts";
 import { toolStep } from "./tool-step.ts";
@@ -20,9 +20,11 @@ export async function generation(ctx: TaskContext): Promise<void> {
   if (retrying !== undefined)
     await untilDatabaseTime(ctx, new Date(retrying), "runner.retry_state");
   let next = await beginTurn(ctx);
+  report(ctx, next);
   while (next.step !== "none") {
     throwIfCancelled(ctx.signal);
     next = await (next.step === "call_model" ? modelStep : toolStep)(ctx, next.transcript);
+    report(ctx, next);
   }
 }
 

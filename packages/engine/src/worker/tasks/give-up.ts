@@ -7,11 +7,9 @@ import { modelOf, readTranscript } from "./transcript.ts";
 /** Ends the turn with an error, and keeps for people what was said last. */
 export async function giveUp(ctx: TaskContext, error: ChatError): Promise<Next> {
   const said = await latestSaid(ctx);
-  const next = await ctx.commit("worker.fail", async (bundle) => {
+  return await ctx.commit("worker.fail", async (bundle) => {
     const transcript = said && (await readTranscript(bundle.tx, bundle.chat));
     const model = transcript ? modelOf(bundle.chat, transcript).model : bundle.chat.model;
     return await fail(ctx, bundle, error, said ? failedReply(said, model) : []);
   });
-  ctx.observer.turnEnded(ctx.row, "error", error.kind);
-  return next;
 }

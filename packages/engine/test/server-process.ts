@@ -3,6 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { TestDatabase } from "./postgres.ts";
+import type { ProviderServer } from "./provider-server.ts";
 
 const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 
@@ -95,4 +97,20 @@ async function addressOf(
 export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), "parley-test-"));
   return { path, remove: async () => await rm(path, { recursive: true, force: true }) };
+}
+
+/** The address of a test's database, which listens on a socket only. */
+export function databaseUrl({ settings }: Pick<TestDatabase, "settings">): string {
+  const { host, port, user, database } = settings;
+  return `postgresql://${user}@${encodeURIComponent(host)}:${port}/${database}`;
+}
+
+/** Every provider is the scripted one. */
+export function providerEnv(provider: ProviderServer): Record<string, string> {
+  return {
+    OPENAI_API_KEY: "test-key",
+    OPENAI_BASE_URL: provider.baseURL("openai-responses"),
+    ANTHROPIC_API_KEY: "test-key",
+    ANTHROPIC_BASE_URL: provider.baseURL("anthropic"),
+  };
 }

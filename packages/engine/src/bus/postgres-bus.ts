@@ -60,7 +60,7 @@ export class PostgresBus implements Bus {
 
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, random, logger } = this.#options;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       const session = new AbortController();
       const end = (): void => session.abort();
       signal.addEventListener("abort", end, { once: true });

@@ -15,7 +15,8 @@ describe("hints on the wire", () => {
     fc.assert(
       fc.property(fc.array(hint, { maxLength: 300 }), (hints) => {
         const payloads = encodeHints("replica", hints, 1_000);
-        for (const payload of payloads) expect(Buffer.byteLength(payload)).toBeLessThanOrEqual(1_000);
+        for (const payload of payloads)
+          expect(Buffer.byteLength(payload)).toBeLessThanOrEqual(1_000);
         const received = payloads.flatMap((payload) => decodeHints(payload)?.hints ?? []);
         expect(received).toEqual(hints);
       }),

@@ -580,7 +580,7 @@ const cases: Case[] = [
     ],
   },
   {
-    row: "half a stream",
+    row: "half a stream, as the package says it",
     kind: "network",
     model: "openai-chat/m",
     answer: [{ data: { choices: [{ index: 0, delta: { content: "Hel" } }] } }],

@@ -177,6 +177,12 @@ export const errorRows: readonly ErrorRow[] = [
     when: { code: /^stream_cut$/ },
     message: "The provider's stream ended before the reply was complete.",
   },
+  {
+    name: "half a stream, as the package says it",
+    kind: "network",
+    when: { code: /^AI_InvalidResponseDataError$/, text: /ended without a finish reason/ },
+    message: "The provider's stream ended before the reply was complete.",
+  },
 
   // What the adapter cannot even send.
   {

@@ -74,7 +74,15 @@ export function openaiProvider(config: ProviderConfig, clock: Clock): Provider {
   });
 }
 
+/**
+ * OpenAI's own Chat Completions. Other servers behind the same variables (DeepSeek, xAI, vLLM, …) send reasoning, which
+ * OpenAI's package leaves out there and the one for compatible servers understands.
+ */
 export function openaiChatProvider(config: ProviderConfig, clock: Clock): Provider {
+  const { baseURL } = config;
+  if (baseURL !== undefined && !new URL(baseURL).hostname.endsWith(".openai.com")) {
+    return compatibleProvider({ ...config, name: "openai-chat", baseURL }, clock);
+  }
   return provider(clock, {
     name: "openai-chat",
     flavour: "openai-chat",

@@ -23,8 +23,8 @@ export interface World {
 
 export async function createWorld(): Promise<World> {
   const { database, drop } = await createTestDatabase();
-  let commits: Commit[] = [];
-  let doubts: string[] = [];
+  const commits: Commit[] = [];
+  const doubts: string[] = [];
   let offsetMs = 0;
   const machine = new Machine({
     database,

@@ -3,7 +3,7 @@ import { IdempotencyKeyReused, QueuedMessageNotFound } from "../domain/errors.ts
 import type { MessageRow, NewMessage, QueueRow, TrackedCall } from "../domain/rows.ts";
 import type { State } from "../domain/state.ts";
 import { readTrackedCalls } from "../store/executions.ts";
-import { clientIdTaken, deleteQueued, readQueue } from "../store/queue.ts";
+import { clientIdTaken, deleteQueued, rankQueue, readQueue } from "../store/queue.ts";
 import type { Bundle } from "./bundle.ts";
 import { closeCalls } from "./close-open-calls.ts";
 
@@ -54,4 +54,15 @@ export async function readQueueAndCalls(bundle: Bundle): Promise<[QueueRow[], Tr
 /** With nothing queued there is no such queued message: it may have been sent a moment ago. */
 export function refuseQueued(_from: State, input: { readonly queued_id: number }): Error {
   return new QueuedMessageNotFound(input.queued_id);
+}
+
+/** Puts the queue into the given order, if it is not in it already: what changes nothing moves no version. */
+export async function arrangeQueue(
+  bundle: Bundle,
+  before: readonly QueueRow[],
+  order: readonly number[],
+): Promise<void> {
+  if (before.every((queued, place) => queued.id === order[place])) return;
+  bundle.queueTouched();
+  await rankQueue(bundle.tx, bundle.chatId, order);
 }

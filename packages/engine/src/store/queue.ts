@@ -46,7 +46,7 @@ export async function insertQueued(
   return row as QueueRow;
 }
 
-/** Gives the rows their places: `ids` in order, from 0. Rows that keep their rank are not touched. */
+/** Gives the rows their places: `ids` in order, from 0. Moves the queue's version also where only gaps are closed. */
 export async function rankQueue(
   tx: WriteTx,
   chatId: string,

@@ -53,17 +53,14 @@ export async function queueOf(world: World, chatId: string): Promise<string[]> {
 }
 
 /** Every row of every table, with the transaction that wrote it: equal dumps mean that nothing was written. */
-export async function dump(world: World): Promise<Record<string, string[]>> {
+export async function dump(world: World): Promise<string[]> {
   const tables = await world.sql<{ name: string }>(
     `select tablename as name from pg_tables where schemaname = 'parley' order by 1`,
   );
-  const found: Record<string, string[]> = {};
-  for (const { name } of tables) {
-    // oxlint-disable-next-line no-await-in-loop
-    const rows = await world.sql<{ row: string }>(
-      `select t.xmin::text || ' ' || t::text as row from parley.${name} t order by 1`,
-    );
-    found[name] = rows.map(({ row }) => row);
-  }
-  return found;
+  const each = tables.map(
+    ({ name }) =>
+      `select '${name} ' || t.xmin::text || ' ' || t::text as row from parley.${name} t`,
+  );
+  const rows = await world.sql<{ row: string }>(`${each.join(" union all ")} order by 1`);
+  return rows.map(({ row }) => row);
 }

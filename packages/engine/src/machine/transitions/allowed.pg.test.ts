@@ -151,7 +151,7 @@ async function checkPublication(commit: Commit, before: ChatRow, after: ChatRow)
   expect(commit.actions !== null).toBe(after.status === "requires_action");
   if (commit.actions) {
     expect(commit.actions.length).toBeGreaterThan(0);
-    const earliest = commit.actions.map((action) => action.deadline_at).sort()[0];
+    const [earliest] = commit.actions.map((action) => action.deadline_at ?? "").sort();
     expect(after.requires_action_deadline_at?.toISOString()).toBe(earliest);
   }
 }

@@ -1,8 +1,8 @@
 import { QueuedMessageNotFound } from "../../domain/errors.ts";
 import type { MessageRow, QueueRow } from "../../domain/rows.ts";
-import { rankQueue, updateQueued } from "../../store/queue.ts";
+import { updateQueued } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
-import { promote, readQueueAndCalls } from "../enter-history.ts";
+import { arrangeQueue, promote, readQueueAndCalls } from "../enter-history.ts";
 import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
@@ -43,7 +43,7 @@ async function moveToHead(bundle: Bundle, queue: QueueRow[], queued: QueueRow): 
   const rest = queue.filter((row) => row !== queued).map((row) => row.id);
   bundle.queueTouched();
   await Promise.all([
-    rankQueue(tx, chatId, [queued.id, ...rest]),
+    arrangeQueue(bundle, queue, [queued.id, ...rest]),
     updateQueued(tx, chatId, queued.id, null, "interrupt"),
   ]);
 }

@@ -1,6 +1,6 @@
 import { QueuedMessageNotFound } from "../../domain/errors.ts";
-import { rankQueue, readQueue } from "../../store/queue.ts";
-import { refuseQueued } from "../enter-history.ts";
+import { readQueue } from "../../store/queue.ts";
+import { arrangeQueue, refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
 
 export interface ReorderQueuedMessage {
@@ -12,12 +12,11 @@ export interface ReorderQueuedMessage {
 export const reorderQueuedMessage = transition<ReorderQueuedMessage, void>(
   "reorderQueuedMessage",
   async (bundle, { queued_id, position }) => {
-    const { tx, chatId } = bundle;
-    const ids = (await readQueue(tx, chatId)).map((row) => row.id);
+    const queue = await readQueue(bundle.tx, bundle.chatId);
+    const ids = queue.map((row) => row.id);
     if (!ids.includes(queued_id)) throw new QueuedMessageNotFound(queued_id);
     const rest = ids.filter((id) => id !== queued_id);
-    bundle.queueTouched();
-    await rankQueue(tx, chatId, rest.toSpliced(position, 0, queued_id));
+    await arrangeQueue(bundle, queue, rest.toSpliced(position, 0, queued_id));
   },
   { refuse: refuseQueued },
 );

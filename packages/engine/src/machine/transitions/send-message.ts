@@ -1,10 +1,11 @@
 import type { SendMessage as Request } from "@parley/protocol";
 import { ChatBusy, QueueFull } from "../../domain/errors.ts";
 import type { MessageRow, QueueRow } from "../../domain/rows.ts";
-import { insertQueued, rankQueue, readQueue } from "../../store/queue.ts";
+import { insertQueued, readQueue } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
 import { closeOpenCalls } from "../close-open-calls.ts";
 import {
+  arrangeQueue,
   assertClientIdFree,
   promote,
   readQueueAndCalls,
@@ -91,6 +92,6 @@ async function moveBehindInterrupts(bundle: Bundle, queued: QueueRow): Promise<n
   const behind = others.findIndex((row) => row.manner !== "interrupt");
   const position = behind === -1 ? others.length : behind;
   const ids = others.map((row) => row.id).toSpliced(position, 0, queued.id);
-  await rankQueue(bundle.tx, bundle.chatId, ids);
+  await arrangeQueue(bundle, queue, ids);
   return position;
 }

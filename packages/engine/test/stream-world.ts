@@ -242,9 +242,7 @@ export class StreamWorld {
     const episode = { history_version, generation_attempt };
     await this.update(id, async (bundle) => {
       await commitStep(bundle, {
-        messages: [
-          { role: "assistant", parts: text(content), finish_reason: "stop", episode },
-        ],
+        messages: [{ role: "assistant", parts: text(content), finish_reason: "stop", episode }],
       });
       if (finish) await finishTurn(bundle);
     });

@@ -61,7 +61,7 @@ export function onlooker(client: Client, chatId: string, options: SubscribeOptio
     async until(what, is) {
       const { promise, resolve, reject } = Promise.withResolvers<Transcript>();
       const once = (): void => {
-        if (failure !== undefined) reject(failure as Error);
+        if (failure !== undefined) reject(failure);
         else if (is(transcript, events)) resolve(transcript);
       };
       waiting.add(once);

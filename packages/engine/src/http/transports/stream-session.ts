@@ -38,6 +38,7 @@ export class StreamSession implements Sink, OpenStreamHandle {
   #held = false;
   #over: StreamCloseReason | "gone" | null = null;
   #timer: Timer | null = null;
+  #goodbye: Timer | null = null;
   #onOver: (() => void)[] = [];
 
   constructor(options: StreamSessionOptions) {
@@ -94,6 +95,8 @@ export class StreamSession implements Sink, OpenStreamHandle {
 
   /** The client is gone. */
   gone(): void {
+    // A timer that is left would keep a process that ends alive until it fires.
+    this.#goodbye?.cancel();
     if (!this.#finish("gone")) return;
     this.#subscription?.close();
   }
@@ -124,7 +127,8 @@ export class StreamSession implements Sink, OpenStreamHandle {
   #farewell(wire: Wire, reason: StreamCloseReason): void {
     wire.end(reason);
     // The client's side of the goodbye, or its absence: either way the socket does not stay.
-    this.#options.clock.timer(closeGraceMs, "http.stream_close", () => wire.destroy());
+    const destroy = (): void => wire.destroy();
+    this.#goodbye = this.#options.clock.timer(closeGraceMs, "http.stream_close", destroy);
   }
 
   #finish(over: StreamCloseReason | "gone"): boolean {

@@ -4,11 +4,10 @@ import type { Database } from "../postgres/database.ts";
 import { readChat } from "../store/chats.ts";
 import type { Caller } from "./auth/caller.ts";
 import { reader } from "./reader.ts";
+import { isUuid } from "./uuid.ts";
 
 /** Chats whose owner is remembered. */
 const ownersMax = 20_000;
-
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
  * Who may use which chat. A chat that is not the caller's, one that does not exist, and a name that is no chat's
@@ -36,7 +35,7 @@ export class ChatAccess {
 
   /** The chat's row as it is now. @throws ChatNotFound */
   async read(caller: Caller, chatId: string): Promise<ChatRow> {
-    if (!uuidPattern.test(chatId)) throw new ChatNotFound(chatId);
+    if (!isUuid(chatId)) throw new ChatNotFound(chatId);
     const chat = await readChat(reader(this.#database, "http.read_chat"), chatId.toLowerCase());
     if (chat === undefined) throw new ChatNotFound(chatId);
     this.remember(chat.id, chat.owner_id);

@@ -1,5 +1,12 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { fastify, type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { Duplex } from "node:stream";
+import {
+  fastify,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import {
   serializerCompiler,
   validatorCompiler,
@@ -8,7 +15,10 @@ import {
 import type { ZodType } from "zod";
 import type { Random } from "../lib/random.ts";
 import type { Caller } from "./auth/caller.ts";
+import { InvalidRequest } from "./errors.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { problemOf } from "./problem.ts";
+import { endWithProblem } from "./raw-problem.ts";
 
 export type App = FastifyInstance<
   Server,
@@ -31,9 +41,14 @@ declare module "fastify" {
   }
 }
 
+/** Answers with the problem that an error is. */
+export type Refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+
 export interface AppOptions {
   readonly random: Random;
   readonly requestBodyBytesMax: number;
+  /** Answers what the framework refuses before it has found a route. */
+  readonly refuse: Refuse;
   /** Check every answer against its schema. For tests: it costs more than the rest of a request. */
   readonly checkAnswers: boolean;
 }
@@ -60,6 +75,8 @@ export function createApp(options: AppOptions): App {
     },
     // Who asks while the server closes gets an answer of ours, or none.
     return503OnClosing: false,
+    frameworkErrors: (error, request, reply) => void options.refuse(error, request, reply),
+    clientErrorHandler: (error, socket) => refuseNonsense(error, socket, options.random.uuid()),
     genReqId: (request) => requestId(request.headers["x-request-id"], options.random),
   }).withTypeProvider<ZodTypeProvider>();
 
@@ -82,6 +99,20 @@ export function createApp(options: AppOptions): App {
   app.decorateRequest("caller");
   return app;
 }
+
+/** What the HTTP parser gives up on never becomes a request. */
+function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex, id: string): void {
+  // Nobody is there to be told.
+  if (error.code === "ECONNRESET" || socket.destroyed) return;
+  const problem = problemOf(new InvalidRequest("This is no HTTP request that could be read."), id);
+  const status = nonsenseStatuses[error.code ?? ""] ?? problem.status;
+  endWithProblem(socket, { ...problem, status, body: { ...problem.body, status } }, id);
+}
+
+const nonsenseStatuses: Record<string, number> = {
+  HPE_HEADER_OVERFLOW: 431,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
 
 function requestId(given: string | string[] | undefined, random: Random): string {
   return typeof given === "string" && requestIdPattern.test(given) ? given : random.uuid();

@@ -6,6 +6,7 @@ import type { RequestObserver } from "./health.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import { Draining } from "./errors.ts";
 import { checkStorable } from "./json-body.ts";
+import { securityHeaders } from "./security-headers.ts";
 
 export interface HooksOptions {
   readonly authenticator: Authenticator;
@@ -63,12 +64,3 @@ export function addHooks(app: App, options: HooksOptions): void {
     else logger.info(fields, "request");
   });
 }
-
-const securityHeaders = {
-  "cache-control": "no-store",
-  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-  "cross-origin-resource-policy": "same-origin",
-  "referrer-policy": "no-referrer",
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "DENY",
-};

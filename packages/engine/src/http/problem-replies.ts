@@ -1,40 +1,45 @@
-import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../lib/logger.ts";
-import type { App } from "./app.ts";
+import type { App, Refuse } from "./app.ts";
 import { MethodNotAllowed, NotFound } from "./errors.ts";
 import { translateFrameworkError } from "./framework-errors.ts";
 import { problemOf, problemType } from "./problem.ts";
+import { securityHeaders } from "./security-headers.ts";
 
-export interface ProblemRepliesOptions {
+export interface RefuseOptions {
   readonly logger: Logger;
   readonly requestBodyBytesMax: number;
 }
 
-/** Every error of every route becomes a problem document, and so do the routes that are not there. */
-export function replyWithProblems(app: App, options: ProblemRepliesOptions): void {
-  const routes = new RouteTable();
-  app.addHook("onRoute", (route) => routes.add(route.url, route.method));
-
-  const reply = (error: unknown, request: FastifyRequest, to: FastifyReply): FastifyReply => {
+export function createRefuse(options: RefuseOptions): Refuse {
+  return (error, request, reply) => {
     const translated = translateFrameworkError(error, options.requestBodyBytesMax);
     const problem = problemOf(translated, request.id);
     if (problem.internal) {
       options.logger.error({ err: error, request_id: request.id }, "a request failed");
     }
-    return to
-      .code(problem.status)
-      .headers(problem.headers)
-      .type(problemType)
-      .send(JSON.stringify(problem.body));
+    return (
+      reply
+        .code(problem.status)
+        // Again, because what is refused before its route was found has not been through the hooks.
+        .headers({ ...securityHeaders, "x-request-id": request.id, ...problem.headers })
+        .type(problemType)
+        // As bytes: a text would get a charset, which this type does not have.
+        .send(Buffer.from(JSON.stringify(problem.body)))
+    );
   };
+}
 
-  app.setErrorHandler(reply);
-  app.setNotFoundHandler((request, to) => {
+/** Every error of every route becomes a problem document, and so do the routes that are not there. */
+export function replyWithProblems(app: App, refuse: Refuse): void {
+  const routes = new RouteTable();
+  app.addHook("onRoute", (route) => routes.add(route.url, route.method));
+  app.setErrorHandler(refuse);
+  app.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0] ?? "";
     const allowed = routes.methodsOf(path);
     const error =
       allowed.length > 0 ? new MethodNotAllowed(request.method, allowed) : new NotFound();
-    return reply(error, request, to);
+    return refuse(error, request, reply);
   });
 }
 

@@ -1,4 +1,6 @@
 import type { AddressInfo } from "node:net";
+import { emptySchema } from "@parley/protocol";
+import type { RouteOptions } from "fastify";
 import type { ChatHint, Commit } from "../domain/commit.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -8,7 +10,7 @@ import type { Machine } from "../machine/machine.ts";
 import type { Database } from "../postgres/database.ts";
 import type { Streams, WatchStreams } from "../stream/ports.ts";
 import { ChatAccess } from "./access.ts";
-import { createApp, type App } from "./app.ts";
+import { createApp, type App, type Refuse } from "./app.ts";
 import type { Site } from "./auth/authenticate.ts";
 import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
@@ -18,7 +20,7 @@ import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { addHooks } from "./hooks.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 import { describeApi } from "./openapi.ts";
-import { replyWithProblems } from "./problem-replies.ts";
+import { createRefuse, replyWithProblems } from "./problem-replies.ts";
 import { chatRoutes } from "./routes/chats.ts";
 import { homeRoutes } from "./routes/home.ts";
 import { messageRoutes } from "./routes/messages.ts";
@@ -91,6 +93,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
 class FastifyServer implements HttpServer {
   readonly #options: HttpServerOptions;
   readonly #app: App;
+  readonly #refuse: Refuse;
   readonly #scope: Scope;
   readonly #draining = new AbortController();
   readonly #context: StreamContext;
@@ -102,9 +105,12 @@ class FastifyServer implements HttpServer {
     const limits = { ...defaultHttpLimits, ...options.limits };
     this.#options = options;
     this.#scope = new Scope((err, label) => logger.error({ err, label }, "background work failed"));
+    const { requestBodyBytesMax } = limits;
+    this.#refuse = createRefuse({ logger, requestBodyBytesMax });
     this.#app = createApp({
       random,
-      requestBodyBytesMax: limits.requestBodyBytesMax,
+      requestBodyBytesMax,
+      refuse: this.#refuse,
       checkAnswers: options.checkAnswers ?? false,
     });
     const common = { database, clock, logger, scope: this.#scope };
@@ -131,9 +137,7 @@ class FastifyServer implements HttpServer {
   async build(): Promise<void> {
     const app = this.#app;
     const context = this.#context;
-    const { logger, limits } = context;
-    const { requestBodyBytesMax } = limits;
-    replyWithProblems(app, { logger, requestBodyBytesMax });
+    replyWithProblems(app, this.#refuse);
     addHooks(app, { ...context, observer: this.#options.observer });
     await describeApi(app, this.#options.version ?? "0.0.0");
     await app.register(async (root) => {
@@ -146,6 +150,7 @@ class FastifyServer implements HttpServer {
     });
     await app.register(
       async (api) => {
+        api.addHook("onRoute", refuseUnknownQueries);
         for (const routes of apiRoutes) routes(api, context);
         documentRoute(api);
       },
@@ -194,6 +199,11 @@ class FastifyServer implements HttpServer {
     late.cancel();
     await this.#scope.stop();
   }
+}
+
+/** A field in a query that a route does not have is refused, like one in a body. */
+function refuseUnknownQueries(route: RouteOptions): void {
+  route.schema = { ...route.schema, querystring: route.schema?.querystring ?? emptySchema };
 }
 
 /** The document is made once, when it is first asked for: every route is there by then. */

@@ -2,6 +2,7 @@ import { ChatNotFound } from "../../domain/errors.ts";
 import { deleteChat } from "../../machine/transitions/delete-chat.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { isUuid } from "../uuid.ts";
 import { answeredBefore, requestKey, update, type Answer } from "./once.ts";
 
 /** Deletes a chat and its descendants. */
@@ -21,7 +22,7 @@ export async function deleteChatCommand(
     });
   } catch (error) {
     // A repeat finds the chat gone, by its own doing.
-    if (!(error instanceof ChatNotFound)) throw error;
+    if (!(error instanceof ChatNotFound) || !isUuid(scope)) throw error;
     const answer = await answeredBefore<null>(context.machine, key);
     if (answer === undefined) throw error;
     return answer;

@@ -5,6 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { InvalidListCursor } from "../errors.ts";
 import { reader } from "../reader.ts";
+import { isUuid } from "../uuid.ts";
 
 const pageDefault = 50;
 
@@ -62,8 +63,6 @@ function cursorOf(chat: ListedChat): string {
   return Buffer.from(JSON.stringify([chat.last_message_us, chat.id])).toString("base64url");
 }
 
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 /** @throws InvalidListCursor */
 function positionOf(cursor: string): ListPosition {
   let value: unknown;
@@ -75,6 +74,6 @@ function positionOf(cursor: string): ListPosition {
   if (!Array.isArray(value) || value.length !== 2) throw new InvalidListCursor();
   const [last_message_us, id] = value as unknown[];
   const isTime = Number.isSafeInteger(last_message_us) && (last_message_us as number) >= 0;
-  if (!isTime || typeof id !== "string" || !uuidPattern.test(id)) throw new InvalidListCursor();
+  if (!isTime || typeof id !== "string" || !isUuid(id)) throw new InvalidListCursor();
   return { last_message_us: last_message_us as number, id };
 }

@@ -5,8 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { NotFound } from "../errors.ts";
 import { reader } from "../reader.ts";
-
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+import { isUuid } from "../uuid.ts";
 
 /** The caller's own tokens that are not revoked. */
 export async function listTokensCommand(
@@ -50,7 +49,7 @@ export async function revokeTokenCommand(
 ): Promise<void> {
   const id = tokenId.toLowerCase();
   const revoked =
-    uuidPattern.test(id) &&
+    isUuid(id) &&
     (await context.database.write((tx) => revokeToken(tx, caller.principalId, id), {
       operation: "http.revoke_token",
     }));

@@ -1,11 +1,11 @@
 import type { IncomingMessage, Server } from "node:http";
-import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { streamQuerySchema } from "@parley/protocol";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { Scope } from "../../lib/scope.ts";
 import { InvalidRequest, MethodNotAllowed, NotFound } from "../errors.ts";
-import { problemOf, problemType } from "../problem.ts";
+import { problemOf } from "../problem.ts";
+import { endWithProblem } from "../raw-problem.ts";
 import { openStream, type StreamContext } from "./open.ts";
 import { WebSocketWire } from "./websocket.ts";
 
@@ -108,17 +108,6 @@ function refuse(context: StreamContext, socket: Duplex, error: unknown, requestI
   if (problem.internal) {
     context.logger.error({ err: error, request_id: requestId }, "a stream could not be opened");
   }
-  const body = JSON.stringify(problem.body);
-  const headers = {
-    ...problem.headers,
-    "content-type": problemType,
-    "content-length": String(Buffer.byteLength(body)),
-    "cache-control": "no-store",
-    "x-request-id": requestId,
-    connection: "close",
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const reason = STATUS_CODES[problem.status] ?? "Error";
-  socket.end(`HTTP/1.1 ${problem.status} ${reason}\r\n${lines.join("")}\r\n${body}`);
+  endWithProblem(socket, problem, requestId);
   return problem.status;
 }

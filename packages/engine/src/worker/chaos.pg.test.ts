@@ -87,6 +87,7 @@ test.each([1, 2, 3])(
       for (const text of texts) told.delete(text);
     }
     expect([...told]).toEqual([]);
+  expect(ranTwice).toEqual([]);
   },
   60_000,
 );
@@ -112,6 +113,8 @@ function checkHistory(history: readonly MessageRow[]): void {
 }
 
 let calls = 0;
+const ranOnce = new Set<string>();
+const ranTwice: string[] = [];
 
 async function newReplica(float: () => number): Promise<Replica> {
   const tools = [
@@ -126,7 +129,9 @@ async function newReplica(float: () => number): Promise<Replica> {
       name: "once",
       description: "",
       input: { type: "object" },
-      execute: async (_input, { signal }) => {
+      execute: async (_input, { signal, idempotencyKey }) => {
+        if (ranOnce.has(idempotencyKey)) ranTwice.push(idempotencyKey);
+        ranOnce.add(idempotencyKey);
         if (float() < 0.5) return "done";
         await new Promise((resolve) => signal.addEventListener("abort", resolve));
         return "too late";

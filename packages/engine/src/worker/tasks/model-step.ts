@@ -1,4 +1,4 @@
-import type { LivePart } from "@parley/protocol";
+import type { FinishReason, LivePart } from "@parley/protocol";
 import { closingMessage } from "../../domain/closing.ts";
 import type { ChatRow, NewMessage } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
@@ -58,7 +58,7 @@ async function call(
   };
   try {
     const reply = await ctx.models.stream(request, onPart);
-    if (reply.parts.length === 0) throw emptyResponse(request.model);
+    if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
     return reply;
   } finally {
     writer.close();
@@ -172,12 +172,20 @@ function modelMissing(model: string): ModelError {
   });
 }
 
-function emptyResponse(model: string): ModelError {
-  const provider = model.split("/")[0];
-  return new ModelError({
-    kind: "empty_response",
-    message: "The model ended its reply without saying anything.",
-    retryable: true,
-    ...(provider === undefined ? {} : { provider }),
-  });
+/** A refusal is an answer, and asking again would only be refused again; anything else may have been an accident. */
+function withoutParts(model: string, finishReason: FinishReason): ModelError {
+  const [provider = ""] = model.split("/");
+  return finishReason === "content_filter"
+    ? new ModelError({
+        kind: "content_filter",
+        message: "The provider refused to answer this.",
+        retryable: false,
+        provider,
+      })
+    : new ModelError({
+        kind: "empty_response",
+        message: "The model ended its reply without saying anything.",
+        retryable: true,
+        provider,
+      });
 }

@@ -41,14 +41,14 @@ export function afterRead(
 export type CommitVerdict = "apply" | "later" | "read" | "drop";
 
 export function judgeCommit(state: FeedState, commit: Commit): CommitVerdict {
-  const { chat } = commit;
+  const { chat, before } = commit;
   if (commit.deleted) return "apply";
   if (!isNewer(chat, state.chat)) return "drop";
-  const ahead = chat.snapshot_version - state.chat.snapshot_version;
-  if (ahead > 1) return "later";
-  if (commit.historyCut) return "read";
-  // Without a bump only metadata has changed: nothing but the row is news.
-  return ahead === 1 || commit.messages.length === 0 ? "apply" : "read";
+  // Metadata alone is committed without a bump: it follows on the snapshot that it names.
+  const bumped = before?.snapshot_version !== chat.snapshot_version;
+  const follows = bumped ? chat.snapshot_version - 1 : chat.snapshot_version;
+  if (follows > state.chat.snapshot_version) return "later";
+  return follows < state.chat.snapshot_version || commit.historyCut ? "read" : "apply";
 }
 
 /** The state after a commit that `judgeCommit` lets apply. */

@@ -57,7 +57,7 @@ export function plan(state: FeedState, from: Position | null, context: PlanConte
   planMessages(planner, state);
   planState(planner, state);
   const stray = planPreview(planner, state, start, context);
-  planRetryAgain(planner, state.chat);
+  planRetry(planner, state.chat);
   planner.pass(complete(state));
   if (context.initial) planner.add("ready", {});
   return { events: planner.events, position: planner.position, stray };
@@ -164,6 +164,9 @@ class Planner {
   }
 }
 
+/** Clients take a message, a status or live text for the end of a retry's back-off. */
+const noticeDropped = { retry: 0 };
+
 function planMessages(planner: Planner, state: FeedState): void {
   const { low } = planner.position;
   for (const message of state.recent.messages) {
@@ -172,7 +175,8 @@ function planMessages(planner: Planner, state: FeedState): void {
     const { preview } = planner.position;
     const absorbs =
       preview !== null && message.episode !== null && !isNewerEpisode(preview, message.episode);
-    planner.push(messagePayload(message), absorbs ? { ...at, preview: null } : at);
+    const patch = { ...at, ...noticeDropped };
+    planner.push(messagePayload(message), absorbs ? { ...patch, preview: null } : patch);
   }
 }
 
@@ -182,13 +186,11 @@ function planState(planner: Planner, state: FeedState): void {
     planner.add("queue_update", { queue: queue.map(queuedOf) }, { queue: chat.queue_version });
   }
   const status = statusOf(state);
-  const statusDigest = digestOf(status);
+  const digest = digestOf(status);
   const noticeOver = planner.position.retry !== 0 && chat.retry_state === null;
-  const endedBy = noticeOver && planner.has("message");
-  if (planner.position.status !== statusDigest || (noticeOver && !endedBy)) {
-    planner.add("status", status, { status: statusDigest });
+  if (planner.position.status !== digest || noticeOver) {
+    planner.add("status", status, { status: digest, ...noticeDropped });
   }
-  if (noticeOver) planner.pass({ retry: 0 });
   planError(planner, chat);
   const actionsDigest = digestOf(actions);
   if (planner.position.actions !== actionsDigest) {
@@ -218,9 +220,7 @@ function planError(planner: Planner, chat: ChatRow): void {
 /** A notice that still holds is said again after what makes a client drop it. */
 function planRetry(planner: Planner, chat: ChatRow): void {
   const { retry_state, retry_state_version } = chat;
-  if (retry_state === null) return;
-  const dropped = planner.has("status") || planner.has("message");
-  if (planner.position.retry === retry_state_version && !dropped) return;
+  if (retry_state === null || planner.position.retry === retry_state_version) return;
   planner.add("retry", retry_state, { retry: retry_state_version });
 }
 
@@ -279,25 +279,15 @@ function catchUp(
   const { history_version, generation_attempt } = position;
   parts.forEach((part, i) => {
     const at = { history_version, generation_attempt, seq: has.seq + 1 + i };
-    planner.add("message_part", { ...at, part }, { preview: at });
+    planner.add("message_part", { ...at, part }, { preview: at, ...noticeDropped });
   });
   return null;
 }
 
-/** Clients take a preview for a sign that the retry has begun; in a back-off it is the failed attempt's. */
-function planRetryAgain(planner: Planner, chat: ChatRow): void {
-  if (chat.retry_state === null) return;
-  if (!planner.has("preview_snapshot") && !planner.has("message_part")) return;
-  planner.add("retry", chat.retry_state, { retry: chat.retry_state_version });
-}
-
 function addSnapshot(planner: Planner, shown: ShownPreview): void {
   const { position } = shown;
-  planner.add(
-    "preview_snapshot",
-    { ...position, parts: [...shown.parts()] },
-    { preview: position },
-  );
+  const data = { ...position, parts: [...shown.parts()] };
+  planner.add("preview_snapshot", data, { preview: position, ...noticeDropped });
 }
 
 /** Text of an attempt that may still be continued, committed or superseded is left on the screen. */

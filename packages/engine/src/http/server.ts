@@ -1,4 +1,5 @@
 import type { AddressInfo } from "node:net";
+import { fastifyCookie } from "@fastify/cookie";
 import { emptySchema } from "@parley/protocol";
 import type { RouteOptions } from "fastify";
 import type { ChatHint, Commit } from "../domain/commit.ts";
@@ -139,6 +140,8 @@ class FastifyServer implements HttpServer {
     const context = this.#context;
     replyWithProblems(app, this.#refuse);
     addHooks(app, { ...context, observer: this.#options.observer });
+    // Without its hook: it only brings the parser, which upgrades need too and most requests do not.
+    await app.register(fastifyCookie, { hook: false });
     await describeApi(app, this.#options.version ?? "0.0.0");
     await app.register(async (root) => {
       homeRoutes(root, context, context.site);

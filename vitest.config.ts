@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import { postgresServers } from "./test/services.ts";
+import { natsServer, postgresServers } from "./test/services.ts";
 
 const tests = (suffix: string): string[] => [
   `packages/*/src/**/*${suffix}`,
@@ -29,6 +29,9 @@ export default defineConfig({
         },
       },
       ...onPostgres,
+      ...(natsServer() === undefined
+        ? []
+        : [{ test: { name: "nats", include: tests(".nats.test.ts") } }]),
     ],
   },
 });

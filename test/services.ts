@@ -45,7 +45,7 @@ export function services(): Service[] {
     },
     {
       name: "NATS",
-      found: inPath("nats-server"),
+      found: natsServer(),
       hint: "Debian: apt-get install nats-server",
       files: countFiles("nats"),
     },
@@ -56,6 +56,11 @@ export function services(): Service[] {
       files: countFiles("browser"),
     },
   ];
+}
+
+/** Where `nats-server` is, or undefined. */
+export function natsServer(): string | undefined {
+  return inPath("nats-server") ?? inPath("nats-server", "/usr/sbin");
 }
 
 function embeddedMajor(): number {
@@ -82,8 +87,8 @@ function majorOf(binDir: string): number | undefined {
   }
 }
 
-function inPath(program: string): string | undefined {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+function inPath(program: string, path = process.env["PATH"] ?? ""): string | undefined {
+  for (const folder of path.split(delimiter)) {
     const file = join(folder, program);
     try {
       accessSync(file, constants.X_OK);

@@ -1,6 +1,7 @@
-import { InProcessBus } from "./bus/in-process-bus.ts";
 import type { Bus } from "./bus/bus.ts";
-import { PostgresBus } from "./bus/postgres-bus.ts";
+import { ChannelBus } from "./bus/channel-bus.ts";
+import { InProcessBus } from "./bus/in-process-bus.ts";
+import { natsChannel } from "./bus/nats-channel.ts";
 import { modelSettings, type Config } from "./config.ts";
 import type { ChatHint, Commit } from "./domain/commit.ts";
 import { isRunnable } from "./domain/state.ts";
@@ -93,14 +94,7 @@ function assemble(config: Config, deps: EngineDeps) {
     logger: logger("database"),
     ...common,
   });
-  const bus: Bus = config.single
-    ? new InProcessBus()
-    : new PostgresBus({
-        replicaId: random.uuid(),
-        notifications: postgresNotifications(database),
-        logger: logger("bus"),
-        ...common,
-      });
+  const bus = createBus(config, database, { ...common, logger: logger("bus") });
   const fanOut = new FanOut(bus);
   const machine = new Machine({
     database,
@@ -176,6 +170,16 @@ function assemble(config: Config, deps: EngineDeps) {
     watch,
     housekeeping,
   };
+}
+
+function createBus(
+  { single, natsUrl }: Config,
+  database: Database,
+  deps: Pick<EngineDeps, "clock" | "random" | "logger">,
+): Bus {
+  if (single) return new InProcessBus();
+  const channel = natsUrl === null ? postgresNotifications(database) : natsChannel(natsUrl);
+  return new ChannelBus({ replicaId: deps.random.uuid(), channel, ...deps });
 }
 
 export class Engine {

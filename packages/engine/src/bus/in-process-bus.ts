@@ -1,14 +1,36 @@
-import type { Bus } from "./bus.ts";
+import type { ChatHint } from "../domain/commit.ts";
+import type { Bus, BusListener } from "./bus.ts";
 
-/** The bus of a deployment that is one replica: there is nobody to tell. */
+/**
+ * The bus of replicas that live in one process: of a deployment that is one replica, and of tests. Replicas that share
+ * a `meeting` hear each other.
+ */
 export class InProcessBus implements Bus {
-  publish(): void {}
+  readonly #meeting: Set<InProcessBus>;
+  readonly #listeners = new Set<BusListener>();
 
-  subscribe(): () => void {
-    return () => {};
+  constructor(meeting: Set<InProcessBus> = new Set()) {
+    this.#meeting = meeting;
   }
 
-  start(): void {}
+  publish(hint: ChatHint): void {
+    for (const bus of this.#meeting) {
+      if (bus === this) continue;
+      for (const listener of bus.#listeners) listener.hint(hint);
+    }
+  }
 
-  async stop(): Promise<void> {}
+  subscribe(listener: BusListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  start(): void {
+    this.#meeting.add(this);
+    for (const listener of this.#listeners) listener.resync();
+  }
+
+  async stop(): Promise<void> {
+    this.#meeting.delete(this);
+  }
 }

@@ -180,11 +180,11 @@ describe("the table", () => {
     }
   });
 
-  it("gives secrets no flag, but for the database's URL and the providers", () => {
+  it("gives secrets no flag, but for the URLs and the providers", () => {
     const exposed = settingKeys.filter(
       (key) => settingOf(key).secret === true && settingOf(key).flag !== undefined,
     );
-    expect(exposed).toEqual(["databaseUrl", "providers"]);
+    expect(exposed).toEqual(["natsUrl", "databaseUrl", "providers"]);
   });
 
   it("is what docs/configuration.md says", async () => {

@@ -59,6 +59,7 @@ export function secretsOf(config: Config): string[] {
   return [
     config.token,
     config.databaseUrl,
+    config.natsUrl,
     password,
     password === null ? null : decoded(password),
     config.openaiApiKey,

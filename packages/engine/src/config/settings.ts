@@ -79,6 +79,17 @@ export const settings = {
       "Only for an installation that will never have a second one.",
   }),
 
+  natsUrl: optional({
+    section: "Server",
+    env: "PARLEY_NATS_URL",
+    flag: "nats-url",
+    parser: url("nats", "tls"),
+    defaultText: "the database's own notifications",
+    description:
+      "A NATS server to carry notifications between servers instead of the database, for large fleets.",
+    secret: true,
+  }),
+
   databaseUrl: optional({
     section: "Database",
     env: "PARLEY_DATABASE_URL",

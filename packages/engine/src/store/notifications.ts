@@ -1,11 +1,18 @@
-import type { Notifications } from "../bus/notifications.ts";
+import type { HintChannel } from "../bus/channel.ts";
 import type { Database } from "../postgres/database.ts";
 
 const channelName = "parley";
 
-/** LISTEN and NOTIFY on two connections outside the pool. Behind a pooler both need a direct connection. */
-export function postgresNotifications(database: Database): Notifications {
+/** PostgreSQL refuses payloads of 8,000 bytes and more. */
+const payloadBytesMax = 7_900;
+
+/**
+ * LISTEN and NOTIFY on two connections outside the pool; behind a pooler both need a direct connection. What notifies
+ * writes nothing else, so that it waits for no flush and holds no lock over one.
+ */
+export function postgresNotifications(database: Database): HintChannel {
   return {
+    payloadBytesMax,
     async open({ received, lost }) {
       const listening = await database.connection("bus.listen");
       try {
@@ -22,7 +29,7 @@ export function postgresNotifications(database: Database): Notifications {
         const notifying = await database.connection("bus.notify");
         notifying.onLost(loseOnce);
         return {
-          async notify(payloads) {
+          async send(payloads) {
             await notifying.query({
               name: "bus.notify",
               text: `select pg_notify('${channelName}', payload) from unnest($1::text[]) as p (payload)`,

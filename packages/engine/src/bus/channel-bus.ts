@@ -1,4 +1,5 @@
 import type { ChatHint } from "../domain/commit.ts";
+import { onAbort } from "../lib/abort.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -6,37 +7,37 @@ import type { Random } from "../lib/random.ts";
 import { Scope } from "../lib/scope.ts";
 import { Wake } from "../lib/wake.ts";
 import type { Bus, BusListener } from "./bus.ts";
+import type { HintChannel } from "./channel.ts";
 import { HintBatch } from "./hint-batch.ts";
-import { payloadBytesMax, type NotificationChannel, type Notifications } from "./notifications.ts";
 import { decodeHints, encodeHints } from "./wire.ts";
 
-/** Hints that wait while the connection is down. Beyond it they are dropped: the resync finds what they meant. */
+/** Hints that wait while there is no connection. Beyond it they are dropped: the resync finds what they meant. */
 const waitingHintsMax = 10_000;
 
 const reconnectBackoff = { baseMs: 100, maxMs: 5_000 };
 
-export interface PostgresBusOptions {
+export interface ChannelBusOptions {
   readonly replicaId: string;
-  readonly notifications: Notifications;
+  readonly channel: HintChannel;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
 
 /**
- * The bus over LISTEN/NOTIFY: one notifier and one listener for the replica, outside of any chat's transaction. While
- * one statement is under way further hints gather, so that a storm of commits is few statements.
+ * The bus over a channel that may break at any time. Hints gather while a sending is under way, so that a storm of
+ * commits is few messages; after every connection, the first included, everybody looks at the database.
  */
-export class PostgresBus implements Bus {
-  readonly #options: PostgresBusOptions;
+export class ChannelBus implements Bus {
+  readonly #options: ChannelBusOptions;
   readonly #scope: Scope;
   readonly #listeners = new Set<BusListener>();
   readonly #batch = new HintBatch();
   readonly #wake = new Wake();
 
-  constructor(options: PostgresBusOptions) {
+  constructor(options: ChannelBusOptions) {
     this.#options = options;
-    this.#scope = new Scope((error, label) => options.logger.error({ err: error, label }, "bus"));
+    this.#scope = new Scope((err, label) => options.logger.error({ err, label }, "the bus failed"));
   }
 
   publish(hint: ChatHint): void {
@@ -62,15 +63,14 @@ export class PostgresBus implements Bus {
     const { clock, random, logger } = this.#options;
     for (let failures = 0; !signal.aborted;) {
       const session = new AbortController();
-      const end = (): void => session.abort();
-      signal.addEventListener("abort", end, { once: true });
+      const off = onAbort(signal, () => session.abort());
       try {
         // oxlint-disable-next-line no-await-in-loop
         await this.#session(session, () => (failures = 0));
-      } catch (error) {
-        logger.warn({ err: error }, "the bus lost its connection");
+      } catch (err) {
+        if (!signal.aborted) logger.warn({ err }, "the bus lost its connection");
       } finally {
-        signal.removeEventListener("abort", end);
+        off();
       }
       failures += 1;
       const waitMs = backoffMs(failures, reconnectBackoff, random);
@@ -80,8 +80,8 @@ export class PostgresBus implements Bus {
   }
 
   async #session(session: AbortController, connected: () => void): Promise<void> {
-    const { notifications, replicaId } = this.#options;
-    const channel = await notifications.open({
+    const { channel, replicaId } = this.#options;
+    const open = await channel.open({
       received: (payload) => this.#received(payload),
       lost: () => session.abort(),
     });
@@ -92,12 +92,12 @@ export class PostgresBus implements Bus {
       while (!session.signal.aborted) {
         // oxlint-disable-next-line no-await-in-loop
         if ((await this.#wake.wait(session.signal)) !== "set") break;
-        const payloads = encodeHints(replicaId, this.#batch.drain(), payloadBytesMax);
+        const payloads = encodeHints(replicaId, this.#batch.drain(), channel.payloadBytesMax);
         // oxlint-disable-next-line no-await-in-loop
-        await send(channel, payloads);
+        if (payloads.length > 0) await open.send(payloads);
       }
     } finally {
-      await channel.close();
+      await open.close();
     }
   }
 
@@ -106,8 +106,4 @@ export class PostgresBus implements Bus {
     if (batch === null || batch.origin === this.#options.replicaId) return;
     for (const hint of batch.hints) for (const listener of this.#listeners) listener.hint(hint);
   }
-}
-
-async function send(channel: NotificationChannel, payloads: readonly string[]): Promise<void> {
-  if (payloads.length > 0) await channel.notify(payloads);
 }

@@ -1,4 +1,4 @@
 /** The door to the configuration: one table (config/settings.ts), and what is made from it. */
 export { ConfigError, configuredProviders, loadConfig } from "./config/load.ts";
-export type { Config, LoadedConfig } from "./config/load.ts";
+export type { Config, LoadedConfig, LoadOptions } from "./config/load.ts";
 export { modelSettings, secretsOf } from "./config/model-settings.ts";

@@ -70,6 +70,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     PARLEY_LOG_LEVEL: "debug",
     ...(db && { PARLEY_DATABASE_URL: databaseUrl({ settings: through ?? db.settings }) }),
     ...providerEnv(provider),
+    GOOGLE_GENERATIVE_AI_API_KEY: "test-key",
+    GOOGLE_GENERATIVE_AI_BASE_URL: provider.baseURL("google"),
     ...options.env,
   };
   const others: ServerProcess[] = [];

@@ -28,10 +28,14 @@ export interface AuditDeps {
   readonly options: AuditOptions;
 }
 
+/** Rows of dead workers are in nobody's way. */
+const passesPerSweep = 10;
+
 /** Finds what should not be there: a chat without a runner, a runner without a chat, a runner without a task. */
 export class Audit {
   readonly #deps: AuditDeps;
   #state: AuditState = firstAudit;
+  #passes = 0;
 
   constructor(deps: AuditDeps) {
     this.#deps = deps;
@@ -75,6 +79,7 @@ export class Audit {
     for (const action of actions) {
       await this.#act(action);
     }
+    if (this.#passes++ % passesPerSweep !== 0) return;
     await database.write(async (tx) => await sweepWorkers(tx, options.sweepAfterMs), {
       operation: "worker.sweep",
     });

@@ -87,7 +87,7 @@ test.each([1, 2, 3])(
       for (const text of texts) told.delete(text);
     }
     expect([...told]).toEqual([]);
-  expect(ranTwice).toEqual([]);
+    expect(ranTwice).toEqual([]);
   },
   60_000,
 );

@@ -153,6 +153,26 @@ test("beats go on after their connection was lost; the lock is made anew", async
   expect(row).toEqual({ fresh: true });
 });
 
+test("a worker whose lease was over, and whose row is still there, goes on and looks at its chats", async () => {
+  const { replica, id } = await replying("stale");
+  const request = await replica.models.request(1);
+  const { id: name } = replica.worker;
+  proxy.goAway();
+  replica.cutOff = true;
+  const next = await cluster.replica();
+  next.models.enqueue(says("fresh"));
+  await cluster.bury(next);
+  await cluster.untilIdle(id);
+  await replica.clock.advance(21_000);
+  const { promise: aborted, resolve } = Promise.withResolvers<void>();
+  request.signal.addEventListener("abort", () => resolve());
+  expect(request.signal.aborted).toBe(false);
+  proxy.restore();
+  await replica.passTime(aborted);
+  expect(replica.worker.id).toBe(name);
+  expect(replica.worker.stats().runners).toBe(0);
+});
+
 test("a deleted chat ends its runner", async () => {
   const replica = await cluster.replica();
   replica.models.enqueue(hangs("x"));

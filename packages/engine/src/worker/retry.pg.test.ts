@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Cluster } from "../../test/replica.ts";
 import { fails, hangs, says, type Script } from "../../test/scripted-models.ts";
+import { requestCompaction } from "../machine/transitions/request-compaction.ts";
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -76,6 +77,39 @@ test("a reply without any part is tried twice more, then it is an error", async 
   const row = await replica.passTime(cluster.untilIdle(id));
   expect(row.last_error).toMatchObject({ kind: "empty_response" });
   expect(replica.models.requests).toHaveLength(3);
+});
+
+test("a reply of which the content filter left nothing says so, and is not tried again", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(async () => "content_filter");
+  const id = await replica.create();
+  const row = await cluster.untilIdle(id);
+  expect(row.last_error).toMatchObject({ kind: "content_filter", retryable: false });
+  expect(replica.models.requests).toHaveLength(1);
+});
+
+test("words that cannot be stored do not keep the turn from ending", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(
+    ...Array.from({ length: 10 }, (): Script => async (speaker) => {
+      speaker.text("not for \u0000 PostgreSQL");
+    }),
+  );
+  const id = await replica.create();
+  const row = await replica.passTime(cluster.untilIdle(id));
+  expect(row.last_error).toMatchObject({ kind: "internal" });
+});
+
+test("a request for compaction, which is not built yet, is answered and not passed over", async () => {
+  const replica = await cluster.replica();
+  const id = await replica.create();
+  await cluster.untilIdle(id);
+  await replica.machine.update(id, async (bundle) => await requestCompaction(bundle), {
+    acquire: true,
+  });
+  const row = await cluster.untilIdle(id);
+  expect(row).toMatchObject({ status: "error", compaction_requested_at: null });
+  expect(row.last_error).toMatchObject({ kind: "config" });
 });
 
 test("a message that asks for a model without a provider here ends in a configuration error", async () => {

@@ -207,22 +207,29 @@ describe("a worker that was held for dead", () => {
     expect(paused.models.requests).toHaveLength(2);
   });
 
-  test("cannot commit what it had in hand: the fence holds (C07)", async () => {
-    const gate = Promise.withResolvers<void>();
+  test("cannot commit what it had in hand, while another is at it: the fence holds (C07)", async () => {
+    const stale = Promise.withResolvers<void>();
+    const fresh = Promise.withResolvers<void>();
     const paused = await cluster.replica();
     paused.models.enqueue(async (speaker) => {
       speaker.text("stale");
-      await gate.promise;
+      await stale.promise;
     });
     const id = await paused.create();
     await paused.models.request(1);
     paused.cutOff = true;
     const next = await cluster.replica();
-    next.models.enqueue(says("fresh"));
+    next.models.enqueue(async (speaker) => {
+      speaker.text("fresh");
+      await fresh.promise;
+    });
     await cluster.bury(next);
-    await cluster.untilIdle(id);
-    gate.resolve();
+    await next.models.request(1);
+    stale.resolve();
     while (paused.worker.stats().runners > 0) await paused.clock.advance(100);
+    expect(await cluster.history(id)).toHaveLength(1);
+    fresh.resolve();
+    await cluster.untilIdle(id);
     expect((await cluster.history(id)).map(({ parts }) => parts)).toMatchObject([
       {},
       [{ text: "fresh" }],

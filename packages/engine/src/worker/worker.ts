@@ -87,6 +87,7 @@ export class Worker {
       options: livenessOptions,
       worker: { relay_url: options.relayUrl ?? null, version: options.version, capacity },
       onReplaced: (before) => this.#manager.endAll(before),
+      onLapsed: () => this.resync(),
     });
     this.#manager = new RunnerManager({
       services: this.#services(observer),

@@ -31,6 +31,8 @@ export interface LivenessDeps {
   };
   /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
   readonly onReplaced: (before: string, after: string) => void;
+  /** The lease was over for a while, though the row is still there: others may have taken chats meanwhile. */
+  readonly onLapsed: () => void;
 }
 
 /** Keeps the worker's row alive: one beat a second on a connection of its own, and the lock beside it. */
@@ -145,7 +147,7 @@ export class Liveness {
   }
 
   async #beat(connection: DedicatedConnection): Promise<void> {
-    const { clock, random, logger, options, worker, onReplaced } = this.#deps;
+    const { clock, random, logger, options, worker, onReplaced, onLapsed } = this.#deps;
     const sentAt = clock.monotonic();
     const { workerId, registered, draining, lockKey, unwell } = this.#state;
     if (!registered) {
@@ -170,7 +172,9 @@ export class Liveness {
         this.#beatNow.set();
         return;
       }
+      const lapsed = sentAt - (this.#state.beatSentAt ?? sentAt) > options.leaseMs;
       this.#apply({ type: "beat", sentAt });
+      if (lapsed) onLapsed();
     }
     for (const resolve of this.#beaten.splice(0)) resolve();
   }

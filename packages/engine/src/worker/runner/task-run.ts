@@ -87,7 +87,10 @@ export class TaskRun {
     for (let failures = 1; ; failures++) {
       try {
         const ctx = this.#context();
-        await (hardFailures >= hardFailuresMax ? stopTrying(ctx) : work(ctx));
+        // What was said may be the very thing that cannot be stored: after as many failures again, it is let go.
+        if (hardFailures >= hardFailuresMax)
+          await stopTrying(ctx, hardFailures < 2 * hardFailuresMax);
+        else await work(ctx);
         return this.signal.aborted ? "cancelled" : "success";
       } catch (error) {
         if (error instanceof Cancelled || this.signal.aborted) return "cancelled";
@@ -161,11 +164,11 @@ export class TaskRun {
   }
 }
 
-async function stopTrying(ctx: TaskContext): Promise<void> {
+async function stopTrying(ctx: TaskContext, keep: boolean): Promise<void> {
   const error = {
     kind: "internal",
     message: "Something went wrong inside the server. The turn can be tried again.",
     retryable: true,
   } as const;
-  report(ctx, await giveUp(ctx, error));
+  report(ctx, await giveUp(ctx, error, { keep }));
 }

@@ -4,9 +4,13 @@ import type { TaskContext } from "./context.ts";
 import { failedReply, latestSaid } from "./partial.ts";
 import { modelOf, readTranscript } from "./transcript.ts";
 
-/** Ends the turn with an error, and keeps for people what was said last. */
-export async function giveUp(ctx: TaskContext, error: ChatError): Promise<Next> {
-  const said = await latestSaid(ctx);
+/** Ends the turn with an error, and keeps for people what was said last (`keep` false: nothing). */
+export async function giveUp(
+  ctx: TaskContext,
+  error: ChatError,
+  { keep = true }: { readonly keep?: boolean } = {},
+): Promise<Next> {
+  const said = keep ? await latestSaid(ctx) : null;
   return await ctx.commit("worker.fail", async (bundle) => {
     const transcript = said && (await readTranscript(bundle.tx, bundle.chat));
     const model = transcript ? modelOf(bundle.chat, transcript).model : bundle.chat.model;

@@ -212,9 +212,23 @@ export class Recorder implements EpisodeListener {
   readonly preview: Part[] = [];
   readonly log: string[] = [];
   isClosed = false;
+  readonly #waiting = new Set<() => void>();
 
   constructor(fromSeq = 1) {
     this.seq = fromSeq - 1;
+  }
+
+  /** Resolves when what has arrived makes it true. */
+  until(condition: (recorder: Recorder) => boolean): Promise<void> {
+    if (condition(this)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (!condition(this)) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+    });
   }
 
   get text(): string {
@@ -225,19 +239,24 @@ export class Recorder implements EpisodeListener {
     if (firstSeq !== this.seq + 1) this.log.push(`FAULT: seq ${firstSeq} follows ${this.seq}`);
     for (const part of parts) foldInto(this.preview, part);
     this.seq += parts.length;
-    this.log.push(`parts ${firstSeq}-${this.seq}`);
+    this.#note(`parts ${firstSeq}-${this.seq}`);
   }
 
   snapshot(seq: number, parts: readonly Part[]): void {
     if (seq <= this.seq) this.log.push(`FAULT: snapshot ${seq} after ${this.seq}`);
     this.seq = seq;
     this.preview.splice(0, this.preview.length, ...parts);
-    this.log.push(`snapshot ${seq}`);
+    this.#note(`snapshot ${seq}`);
   }
 
   closed(): void {
     this.isClosed = true;
-    this.log.push("closed");
+    this.#note("closed");
+  }
+
+  #note(line: string): void {
+    this.log.push(line);
+    for (const check of this.#waiting) check();
   }
 }
 

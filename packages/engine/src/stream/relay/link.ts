@@ -5,7 +5,6 @@ import type { Logger } from "../../lib/logger.ts";
 import type { Random } from "../../lib/random.ts";
 import type { Scope } from "../../lib/scope.ts";
 import type { EpisodeKey, EpisodeListener, Following } from "../../parts/ports.ts";
-import { withDeadline } from "../deadline.ts";
 import type { NextTurn } from "../turn.ts";
 import type { Credential, PeerSecret } from "./credentials.ts";
 import { RelayError, relayErrorOf } from "./errors.ts";
@@ -155,7 +154,6 @@ export class Link {
       case "ask":
         return this.#ask(effect.stream);
       case "ask_all":
-        this.#error = null;
         this.#deps.logger.debug({ follows: this.follows }, "relay link is open");
         for (const stream of this.#followings.keys()) this.#ask(stream);
         return;
@@ -235,10 +233,12 @@ export class Link {
     attempt.abort.abort(new RelayError(code, "The dial was given up."));
     attempt.sending?.stop();
     attempt.socket?.close(code);
-    if (code === "relay_unused" || code === "relay_stopped") return;
     const { failures, phase } = this.#state;
-    const error = this.#error;
-    this.#deps.logger.warn({ code, failures, phase, err: error }, "relay link was lost");
+    // Otherwise it was our own wish.
+    if (phase !== "waiting") return;
+    const error = this.#error?.code === code ? { err: this.#error } : {};
+    this.#error = null;
+    this.#deps.logger.warn({ code, failures, ...error }, "a relay link failed");
   }
 
   #lost(attempt: Attempt, error: RelayError): void {
@@ -254,12 +254,17 @@ export class Link {
     const { recheck, clock, logger } = this.#deps;
     const chatIds = [...new Set([...this.#followings.values()].map(({ key }) => key.chat_id))];
     void this.#scope.run("relay recheck", async (signal) => {
+      const wait = linked(signal);
+      const late = new RelayError("relay_timeout", "The rows were not read in time.");
+      const timer = clock.timer(recheckMs, "relay.recheck", () => wait.abort(late));
       try {
-        await orAborted(withDeadline(recheck(chatIds), clock, recheckMs), signal);
+        await orAborted(recheck(chatIds), wait.signal);
       } catch (err) {
         if (signal.aborted) return;
         logger.warn({ err }, "chats could not be read again after a link was lost");
       } finally {
+        timer.cancel();
+        wait.dispose();
         this.#recheckRuns = false;
       }
       const streams = [...this.#rechecking];

@@ -8,14 +8,10 @@ import { withDeadline } from "../deadline.ts";
 import type { Clock } from "../../lib/clock.ts";
 import { RelayError } from "./errors.ts";
 import { RelayHost, type RelayHostOptions, type RelayHostStats } from "./host.ts";
-import { WebSocketLink, type RelayTls } from "./web-socket.ts";
-import { frameBytesMax } from "./wire.ts";
+import { goodbyeMs, socketOptions, WebSocketLink, type RelayTls } from "./web-socket.ts";
 
 /** A request is one line and a few headers: who takes longer wants to hold the connection. */
 const requestMs = 5_000;
-
-/** Peers say goodbye in less; then the connections are cut. */
-const goodbyeMs = 1_000;
 
 export interface RelayServerOptions extends RelayHostOptions {
   /** The interface to listen on: one that only replicas reach. */
@@ -39,8 +35,7 @@ export class RelayServer {
   readonly #webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: frameBytesMax,
+    ...socketOptions,
   });
 
   /** @throws RelayError `relay_refused`, when neither secret nor certificates protect it */
@@ -97,7 +92,7 @@ export class RelayServer {
     this.#server.close(() => resolve());
     this.#host.stop();
     try {
-      await withDeadline(promise, this.#options.clock, goodbyeMs);
+      await withDeadline(promise, this.#options.clock, 2 * goodbyeMs);
     } catch {
       for (const socket of this.#connections) socket.destroy();
       await promise;

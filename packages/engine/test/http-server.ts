@@ -14,7 +14,11 @@ import type { ModelInfo } from "../src/models/model-port.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { insertPrincipal } from "../src/store/principals.ts";
 import { insertToken } from "../src/store/tokens.ts";
+import { PartBuffer } from "../src/parts/part-buffer.ts";
+import { createCheckpoints } from "../src/store/checkpoints.ts";
 import type { Streams, WatchStreams } from "../src/stream/ports.ts";
+import { ChatStreams } from "../src/stream/streams.ts";
+import { ChatWatch } from "../src/stream/watch.ts";
 import type { World } from "./world.ts";
 
 /** Someone with a token. */
@@ -42,6 +46,10 @@ export interface TestHttpServer {
   caller: TestCaller;
   /** What the machine has published. */
   commits: Commit[];
+  /** Where a worker would put what a model says. */
+  parts: PartBuffer;
+  streams: ChatStreams;
+  watch: ChatWatch;
   /** For `chatIn`: its chats are the caller's. */
   world: World;
   newCaller(options?: { isAdmin?: boolean; expiresInSeconds?: number }): Promise<TestCaller>;
@@ -59,7 +67,8 @@ export interface CallOptions {
 }
 
 export interface TestServerOptions {
-  streams?: (machine: Machine) => Streams;
+  /** Instead of the real ones. */
+  streams?: Streams;
   watch?: WatchStreams;
   clock?: Clock;
   logger?: Logger;
@@ -68,17 +77,12 @@ export interface TestServerOptions {
   worker?: () => "held" | "lost" | "none";
   host?: string;
   publicHosts?: readonly string[];
-  onPublished?: (commits: readonly Commit[]) => void;
 }
 
 const models: ModelInfo[] = [
   { id: "demo/demo", provider: "demo", name: "Demo", context_window_tokens: null },
   { id: "demo/echo", provider: "demo", name: "Echo", context_window_tokens: 1000 },
 ];
-
-const noStream: Streams & WatchStreams = {
-  open: () => Promise.reject(new Error("this test has no streams")),
-};
 
 /** The real server and the real machine on loopback, over a database of the caller's; no worker takes the chats. */
 export async function startHttpServer(
@@ -91,17 +95,32 @@ export async function startHttpServer(
   const publisher: Publisher = {
     published(some) {
       commits.push(...some);
+      streams.committed(some);
+      watch.committed(some);
       server.onCommits(some);
-      options.onPublished?.(some);
     },
     perhaps: () => {},
   };
   const machine = new Machine({ database, publisher, acquirer: null, leaseMs: 20_000 });
+  const logger = options.logger ?? silentLogger;
+  const parts = new PartBuffer({ clock, logger });
+  const checkpoints = createCheckpoints(database);
+  const streams = new ChatStreams({
+    database,
+    episodes: parts,
+    checkpoints,
+    clock,
+    random,
+    logger,
+  });
+  const watch = new ChatWatch({ database, clock, random, logger });
+  streams.start();
+  watch.start();
   const server = await createHttpServer({
     machine,
     database,
-    streams: options.streams?.(machine) ?? noStream,
-    watch: options.watch ?? noStream,
+    streams: options.streams ?? streams,
+    watch: options.watch ?? watch,
     models: {
       has: (model) => model.startsWith("demo/"),
       list: () => models,
@@ -110,7 +129,7 @@ export async function startHttpServer(
     health: { worker: options.worker ?? (() => "held") },
     clock,
     random,
-    logger: options.logger ?? silentLogger,
+    logger,
     checkAnswers: true,
     version: "1.2.3",
     ...(options.limits ? { limits: options.limits } : {}),
@@ -197,6 +216,13 @@ export async function startHttpServer(
     commits,
     newCaller,
     call,
-    close: () => server.close(),
+    parts,
+    streams,
+    watch,
+    close: async () => {
+      await server.close();
+      await Promise.all([streams.stop(), watch.stop()]);
+      parts.stop();
+    },
   };
 }

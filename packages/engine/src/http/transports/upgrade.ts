@@ -4,6 +4,7 @@ import { streamQuerySchema } from "@parley/protocol";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { Scope } from "../../lib/scope.ts";
 import { InvalidRequest, MethodNotAllowed, NotFound } from "../errors.ts";
+import { checkStorable } from "../json-body.ts";
 import { problemOf } from "../problem.ts";
 import { endWithProblem } from "../raw-problem.ts";
 import { openStream, type StreamContext } from "./open.ts";
@@ -87,6 +88,7 @@ function targetOf(request: IncomingMessage): Target {
   if (!query.success || new Set(names).size !== names.length) {
     throw new InvalidRequest("The query may have one cursor and one ticket, and nothing else.");
   }
+  checkStorable(query.data, "The query");
   return { chatId: match[1] ?? null, cursor: query.data.cursor, ticket: query.data.ticket };
 }
 

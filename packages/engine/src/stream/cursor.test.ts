@@ -71,12 +71,9 @@ describe("a cursor", () => {
 
   it("that is anything at all is refused and never crashes", () => {
     fc.assert(
-      fc.property(
-        fc.oneof(fc.string(), fc.string({ unit: "binary" }), fc.base64String()),
-        (any) => {
-          expect(() => decodeCursor(scope, any)).toThrow(InvalidCursor);
-        },
-      ),
+      fc.property(fc.oneof(fc.string(), fc.base64String()), (any) => {
+        expect(() => decodeCursor(scope, any)).toThrow(InvalidCursor);
+      }),
     );
   });
 

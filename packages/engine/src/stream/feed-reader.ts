@@ -32,6 +32,8 @@ export class FeedReader {
   /** The newest versions that somebody spoke of; `any` where nobody knows them. */
   #hinted: Versions | "any" | null = null;
   #window = false;
+  /** Counts the times that everything known was given up. */
+  #generation = 0;
 
   constructor(deps: FeedDeps, output: ReaderOutput) {
     this.#deps = deps;
@@ -70,6 +72,12 @@ export class FeedReader {
     void this.#run();
   }
 
+  /** What the read in flight brings is of a database that does not count any more. */
+  discard(): void {
+    this.#generation += 1;
+    this.want(null);
+  }
+
   stop(): void {
     this.#stop.abort();
   }
@@ -103,17 +111,19 @@ export class FeedReader {
   async #once(next: { request: SyncRequest; snapshot: number }): Promise<void> {
     const { database, clock, controlReadMs } = this.#deps;
     const { request, snapshot } = next;
+    const generation = this.#generation;
+    const stale = (): boolean => this.#stop.signal.aborted || generation !== this.#generation;
     this.#hinted = null;
     this.#window = false;
     const limits = { statementTimeoutMs: controlReadMs };
     const result = await withDeadline(readSync(database, request, limits), clock, controlReadMs);
-    if (this.#stop.signal.aborted) return;
+    if (stale()) return;
     if (result !== null && result.chat.snapshot_version < snapshot) {
       this.#output.wentBack();
       return;
     }
     const checkpoint = result === null ? null : await this.#recover(result.chat);
-    if (!this.#stop.signal.aborted) this.#output.read(request, result, checkpoint);
+    if (!stale()) this.#output.read(request, result, checkpoint);
   }
 
   /** A preview is worth a read, but no stream waits for it twice or fails for it. */

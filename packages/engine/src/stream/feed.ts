@@ -1,5 +1,6 @@
 import type { LivePart, Part, StreamCloseReason } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
+import { ChatNotFound } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import type { Timer } from "../lib/clock.ts";
 import type { Checkpoint, EpisodeKey } from "../parts/ports.ts";
@@ -22,6 +23,7 @@ import {
 import { Joiners, type Joiner } from "./joiners.ts";
 import { canHavePreview, canPlan, mayStillCount, plan, positionOf } from "./plan.ts";
 import type { EncodedEvent } from "./ports.ts";
+import { trimmed } from "./recent.ts";
 import { Preview } from "./preview.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -139,7 +141,7 @@ export class Feed {
     this.#stray = null;
     this.#epoch = {};
     this.#joiners.restart(members);
-    this.#reader.want(null);
+    this.#reader.discard();
   }
 
   /** Ends every subscription. */
@@ -184,7 +186,10 @@ export class Feed {
 
   #onRead(request: SyncRequest, result: SyncResult | null, checkpoint: Checkpoint | null): void {
     if (this.#ended) return;
-    if (result === null) return this.end("chat_deleted");
+    if (result === null) {
+      this.#joiners.refuse(new ChatNotFound(this.chatId));
+      return this.end("chat_deleted");
+    }
     const before = this.#state;
     const next = afterRead(before, request, result, this.#now());
     // A reset may need messages that nobody remembers: the same read again, with the newest messages.
@@ -194,6 +199,13 @@ export class Feed {
     if (before === null) this.#begin(next, checkpoint);
     else this.#advance(next);
     for (const joiner of this.#joiners.afterRead(next)) this.#tryAttach(joiner);
+    this.#forget();
+  }
+
+  /** What a read brought for joiners is kept within the limit, once they have it. */
+  #forget(): void {
+    const state = this.#state;
+    if (state !== null) this.#state = { ...state, recent: trimmed(state.recent) };
   }
 
   /** Whether those who began at `low` can be told of the state, if need be from the start. */
@@ -212,7 +224,7 @@ export class Feed {
     const { id: chat_id, history_version } = chat;
     const memory = this.#deps.episodes.newestWithParts(chat_id, history_version);
     if (memory) this.#preview.seed(memory);
-    else if (checkpoint !== null) {
+    if (checkpoint !== null) {
       const { generation_attempt, last_seq: seq, parts } = checkpoint;
       this.#preview.seed({ key: { chat_id, history_version, generation_attempt }, seq, parts });
     }
@@ -221,7 +233,8 @@ export class Feed {
   #checkpointWanted(chat: ChatRow): boolean {
     if (this.#state !== null || chat.generation_attempt === 0 || !canHavePreview(chat))
       return false;
-    return !this.#deps.episodes.newestWithParts(chat.id, chat.history_version);
+    const memory = this.#deps.episodes.newestWithParts(chat.id, chat.history_version);
+    return memory?.key.generation_attempt !== chat.generation_attempt;
   }
 
   #advance(next: FeedState): void {

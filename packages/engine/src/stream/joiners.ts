@@ -21,6 +21,8 @@ export interface Joiner {
   readonly initial: boolean;
   /** A read has begun since it came. */
   read: boolean;
+  /** The stream has begun for the client, if only with what the authorized row says. */
+  isOpen: boolean;
   /** Called once: with an error when it cannot be opened at all. */
   opened(error?: unknown): void;
 }
@@ -44,14 +46,23 @@ export class Joiners {
   remove(subscriber: Subscriber): void {
     for (const joiner of this.#joiners) {
       if (joiner.subscriber !== subscriber) continue;
-      this.#joiners.delete(joiner);
-      joiner.opened();
+      this.attached(joiner);
     }
   }
 
   attached(joiner: Joiner): void {
     this.#joiners.delete(joiner);
-    joiner.opened();
+    open(joiner);
+  }
+
+  /** Those whose streams have not begun get the error as an answer. */
+  refuse(error: unknown): void {
+    for (const joiner of this.#joiners) {
+      if (joiner.isOpen) continue;
+      this.#joiners.delete(joiner);
+      open(joiner, error);
+      joiner.subscriber.close();
+    }
   }
 
   /** One read for everybody: the feed's own news, and what each who waits has missed. */
@@ -110,17 +121,12 @@ export class Joiners {
    * rest when the database is back. Where it cannot help, they do not open.
    */
   failed(error: unknown, transient: boolean): void {
+    if (!transient) return this.refuse(error);
     for (const joiner of this.#joiners) {
-      const { subscriber, row } = joiner;
-      if (!transient) {
-        this.#joiners.delete(joiner);
-        joiner.opened(error);
-        subscriber.close();
-        continue;
-      }
-      if (row !== null && joiner.initial) subscriber.begin(fromRow(row, joiner.cursor));
+      if (joiner.isOpen) continue;
+      if (joiner.row !== null) joiner.subscriber.begin(fromRow(joiner.row, joiner.cursor));
       joiner.row = null;
-      joiner.opened();
+      open(joiner);
     }
   }
 
@@ -131,11 +137,15 @@ export class Joiners {
       joiner.read = false;
     }
     for (const subscriber of members) {
-      const opened = (): void => {};
       const start = { from: null, cursor: null, row: null, initial: false, read: false };
-      this.#joiners.add({ subscriber, ...start, opened });
+      this.#joiners.add({ subscriber, ...start, isOpen: true, opened() {} });
     }
   }
+}
+
+function open(joiner: Joiner, error?: unknown): void {
+  joiner.isOpen = true;
+  joiner.opened(error);
 }
 
 /** It has seen a snapshot that the database does not have. */

@@ -57,6 +57,8 @@ export class ChatStreams implements Streams {
     const database = await this.#knownIdentity();
     const scope = { chatId: chat.id, database };
     const from: Position | null = cursor === null ? null : decodeCursor(scope, cursor);
+    // From here to the joining nothing waits: a feed that nobody holds is gone.
+    signal?.throwIfAborted();
     if (this.#closing) throw new StreamsDraining();
     const feed = this.#feedOf(scope.chatId, database);
     const subscriber = new Subscriber({
@@ -73,15 +75,8 @@ export class ChatStreams implements Streams {
       if (error === undefined) resolve();
       else reject(error);
     };
-    const joiner: Joiner = {
-      subscriber,
-      from,
-      cursor,
-      row: chat,
-      initial: true,
-      read: false,
-      opened,
-    };
+    const start = { row: chat, initial: true, read: false, isOpen: false };
+    const joiner: Joiner = { subscriber, from, cursor, ...start, opened };
     const off = signal && onAbort(signal, () => subscriber.close());
     try {
       feed.join(joiner);

@@ -54,6 +54,7 @@ export class ChatWatch implements WatchStreams {
     signal?.throwIfAborted();
     const scope = { ownerId: principalId, database: await this.#knownIdentity() };
     const from = cursor === null ? null : decodeWatchCursor(scope, cursor);
+    signal?.throwIfAborted();
     if (this.#closing) throw new StreamsDraining();
     const feed = this.#feedOf(scope.ownerId, scope.database);
     const subscriber = new Subscriber({

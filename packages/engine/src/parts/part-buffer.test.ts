@@ -1,6 +1,7 @@
 import { fold, type LivePart, type Part } from "@parley/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { assert } from "../lib/assert.ts";
 import { silentLogger } from "../lib/logger.ts";
 import { ManualClock } from "../lib/manual-clock.ts";
 import { ringPartsMax } from "./episode.ts";
@@ -33,21 +34,21 @@ class Reader implements EpisodeListener {
   }
 
   parts(firstSeq: number, parts: readonly LivePart[]): void {
-    expect(firstSeq).toBe(this.seq + 1);
+    assert(firstSeq === this.seq + 1, `${firstSeq} after ${this.seq}`);
     this.seq += parts.length;
     this.last = parts.at(-1);
     this.parts_.splice(0, Infinity, ...fold([...liveOf(this.parts_), ...parts]));
   }
 
   snapshot(seq: number, parts: readonly Part[]): void {
-    expect(seq).toBeGreaterThan(this.seq);
+    assert(seq > this.seq, "a snapshot of the past");
     this.snapshots += 1;
     this.seq = seq;
     this.parts_.splice(0, Infinity, ...parts);
   }
 
   closed(): void {
-    expect(this.isClosed).toBe(false);
+    assert(!this.isClosed, "closed twice");
     this.isClosed = true;
   }
 }

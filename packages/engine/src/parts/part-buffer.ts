@@ -12,15 +12,6 @@ import type {
   Following,
 } from "./ports.ts";
 
-export type {
-  Checkpoint,
-  CheckpointPort,
-  EpisodeKey,
-  EpisodeListener,
-  EpisodeView,
-  EpisodeWriter,
-} from "./ports.ts";
-
 export interface PartBufferOptions {
   readonly clock: Clock;
   readonly logger: Logger;

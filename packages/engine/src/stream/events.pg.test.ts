@@ -136,7 +136,7 @@ describe("a stream that cannot begin", () => {
     const request = { chat, principalId: world.owner, cursor: null, sink, signal };
     const opening = world.streams.open(request);
     gone.abort();
-    await expect(opening).rejects.toThrow();
+    await expect(opening).rejects.toMatchObject({ name: "AbortError" });
     expect(world.streams.stats()).toEqual({ feeds: 0, subscribers: 0 });
   });
 });

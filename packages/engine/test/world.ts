@@ -2,11 +2,12 @@ import { randomUUID } from "node:crypto";
 import type { Commit } from "../src/domain/commit.ts";
 import { Machine } from "../src/machine/machine.ts";
 import type { Database } from "../src/postgres/database.ts";
-import { createTestDatabase } from "./postgres.ts";
+import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 
 /** A database of its own with a machine on it, an owner of chats and a worker that lives. */
 export interface World {
   readonly database: Database;
+  readonly settings: TestDatabase["settings"];
   readonly machine: Machine;
   readonly owner: string;
   readonly worker: string;
@@ -22,7 +23,7 @@ export interface World {
 }
 
 export async function createWorld(): Promise<World> {
-  const { database, drop } = await createTestDatabase();
+  const { database, settings, drop } = await createTestDatabase();
   const commits: Commit[] = [];
   const doubts: string[] = [];
   let offsetMs = 0;
@@ -47,6 +48,7 @@ export async function createWorld(): Promise<World> {
   );
   return {
     database,
+    settings,
     machine,
     owner,
     worker,

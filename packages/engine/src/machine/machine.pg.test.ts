@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chatIn, newChat, reply, said, text } from "../../test/chat-in-state.ts";
+import { createDatabaseProxy } from "../../test/database-proxy.ts";
 import { all } from "../../test/scenarios/all-transitions.ts";
 import { dump, queueOf, transcript } from "../../test/scenarios/transcript.ts";
 import { createWorld, type World } from "../../test/world.ts";
@@ -9,9 +10,12 @@ import { FenceLost } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import { fenceOf } from "../domain/task.ts";
 import { AssertionFailed } from "../lib/assert.ts";
+import { createDatabase } from "../postgres/database.ts";
+import { CommitUnknown } from "../postgres/errors.ts";
 import { Machine } from "./machine.ts";
 import type { Reservation } from "./ports.ts";
 import type { Bundle } from "./bundle.ts";
+import { transition } from "./transition.ts";
 
 let world: World;
 beforeAll(async () => {
@@ -157,6 +161,19 @@ test("a bundle that makes no chat, or lands where no transition may, is our bug"
   await expect(invalid).rejects.toBeInstanceOf(AssertionFailed);
 });
 
+test("a transition that lands where its row does not say is our bug, and changes nothing", async () => {
+  const { id } = await chatIn(world, "R1");
+  const before = await dump(world);
+  const astray = transition<void, void>(
+    "finishTurn",
+    async (bundle) => void (await bundle.set({ status: "interrupting" })),
+  );
+  const run = world.machine.update(id, (bundle) => astray(bundle));
+  await expect(run).rejects.toBeInstanceOf(AssertionFailed);
+  expect(await dump(world)).toEqual(before);
+  expect(world.published()).toEqual([]);
+});
+
 test("a lock bumps and publishes nothing", async () => {
   const { id, chat } = await chatIn(world, "R0");
   await world.machine.lock(id, async (row) => expect(row).toEqual(chat));
@@ -266,4 +283,63 @@ test("a chat that is owned, or not runnable, is not offered", async () => {
   await machine.update(id, (bundle) => send(bundle, "more"), { acquire: true });
   expect(never.outcome).toEqual([]);
   expect(await transcript(world, id)).toContain("user: go");
+});
+
+test("a commit whose answer was lost is told as perhaps, and published by nobody", async () => {
+  const { id, chat } = await chatIn(world, "W");
+  const proxy = await createDatabaseProxy(world.settings);
+  const database = createDatabase(proxy.settings);
+  const heard: string[] = [];
+  const taking = reservation();
+  const machine = new Machine({
+    database,
+    publisher: {
+      published: () => void heard.push("published"),
+      perhaps: (chatId) => void heard.push(`perhaps ${chatId}`),
+    },
+    acquirer: { reserve: () => taking },
+    leaseMs: 20_000,
+  });
+  try {
+    const update = machine.update(
+      id,
+      async (bundle) => {
+        await send(bundle, "perhaps");
+        proxy.loseNextCommitAnswer();
+      },
+      { acquire: true },
+    );
+    await expect(update).rejects.toBeInstanceOf(CommitUnknown);
+    expect(heard).toEqual([`perhaps ${id}`]);
+    expect(taking.outcome).toEqual(["perhaps"]);
+    await expect
+      .poll(async () => (await chatRow(id)).snapshot_version)
+      .toBe(chat.snapshot_version + 1);
+  } finally {
+    await database.close();
+    await proxy.close();
+  }
+});
+
+test("a deadlock victim runs again: nothing is lost, doubled or published twice", async () => {
+  const one = await chatIn(world, "R0");
+  const two = await chatIn(world, "R0");
+  const { promise: bothHold, resolve: hold } = Promise.withResolvers<void>();
+  let holding = 0;
+  const cross = (first: string, second: string, value: string): Promise<unknown> =>
+    world.machine.transaction(async (transaction) => {
+      await transaction.update(first, (bundle) => send(bundle, value));
+      if (++holding >= 2) hold();
+      await bothHold;
+      await transaction.update(second, (bundle) => send(bundle, value));
+    });
+  await Promise.all([cross(one.id, two.id, "a"), cross(two.id, one.id, "b")]);
+  expect(holding).toBeGreaterThan(2);
+  for (const { id, chat } of [one, two]) {
+    // oxlint-disable-next-line no-await-in-loop
+    expect((await queueOf(world, id)).toSorted()).toEqual(["queue: a", "queue: b"]);
+    // oxlint-disable-next-line no-await-in-loop
+    expect((await chatRow(id)).snapshot_version).toBe(chat.snapshot_version + 2);
+  }
+  expect(world.published()).toHaveLength(4);
 });

@@ -107,6 +107,15 @@ test.each([
   expect((await chatRow(id)).snapshot_version).toBe(chat.snapshot_version + 1);
 });
 
+test("work asked for on unchanged history starts its attempts and its takeovers anew", async () => {
+  const { id } = await chatIn(world, "R0");
+  await world.sql(`update parley.chats set takeovers = 2 where id = $1`, [id]);
+  await world.sql(bump, [id]);
+  expect(await chatRow(id)).toMatchObject({ generation_attempt: 1, takeovers: 2 });
+  await world.sql(`update parley.chats set history_version = snapshot_version where id = $1`, [id]);
+  expect(await chatRow(id)).toMatchObject({ generation_attempt: 0, takeovers: 0 });
+});
+
 test("metadata moves its own version and no other; the same again moves nothing", async () => {
   const { id, chat } = await chatIn(world, "R1");
   await world.sql(`update parley.chats set title = 'A title' where id = $1`, [id]);

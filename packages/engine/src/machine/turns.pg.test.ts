@@ -330,7 +330,7 @@ test("one busy member refuses for all; a child is not archived by itself", async
 
 test("deleting takes everything below along, leaves tombstones, and tells of each", async () => {
   const { root, children } = await family();
-  const [middle, below, beside] = children as [string, string, string];
+  const [middle, below] = children as [string, string, string];
   await send(below, "busy");
   world.published();
   await world.machine.update(middle, (bundle) => all.deleteChat(bundle));
@@ -373,6 +373,29 @@ test("a fork has the live messages up to the given one, and nothing that names t
   expect(copies.at(-2)).toMatchObject({ created_by: world.owner, model: "demo/other" });
   await send(fork.id, "another third", "queue", { client_id: "mine" });
   expect(await transcript(world, id)).toEqual(source);
+});
+
+test("a fork leaves out what an edit has replaced, and cannot start from it", async () => {
+  const { id } = await chatIn(world, "W");
+  const { messages } = await send(id, "old words");
+  const old = defined(messages[0], "sent").id;
+  await world.machine.update(id, (bundle) =>
+    all.editMessage(bundle, {
+      message_id: old,
+      parts: text("new words"),
+      client_id: null,
+      created_by: null,
+      keep_queue: false,
+    }),
+  );
+  const fork = (up_to?: number): Promise<MessageRow[]> =>
+    world.machine.create(newChat(world, { status: "waiting" }), (bundle) =>
+      all.forkChat(bundle, { source_chat_id: id, ...(up_to === undefined ? {} : { up_to }) }),
+    );
+  const words = (await fork()).map((message) => message.parts);
+  expect(words).toContainEqual(text("new words"));
+  expect(words).not.toContainEqual(text("old words"));
+  await expect(fork(old)).rejects.toMatchObject({ code: "message_not_found" });
 });
 
 test("after a cleared context a fork keeps the boundary, and a retry looks past it", async () => {

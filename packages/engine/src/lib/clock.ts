@@ -29,7 +29,8 @@ export const systemClock: Clock = {
     const dueAt = performance.now() + ms;
     let handle: NodeJS.Timeout;
     const arm = (): void => {
-      handle = setTimeout(check, Math.min(dueAt - performance.now(), timeoutMsMax));
+      const left = Math.max(0, dueAt - performance.now());
+      handle = setTimeout(check, Math.min(left, timeoutMsMax));
     };
     // setTimeout also fires up to a millisecond early, which a deadline does not forgive.
     const check = (): void => (performance.now() < dueAt ? arm() : fn());

@@ -75,7 +75,7 @@ export interface TestServerOptions {
   limits?: Partial<HttpLimits>;
   metrics?: MetricsPort;
   worker?: () => "held" | "lost" | "none";
-  host?: string;
+  port?: number;
   publicHosts?: readonly string[];
 }
 
@@ -136,7 +136,7 @@ export async function startHttpServer(
     ...(options.metrics ? { metrics: options.metrics } : {}),
     ...(options.publicHosts ? { publicHosts: options.publicHosts } : {}),
   });
-  const { port } = await server.listen(options.host ?? "127.0.0.1", 0);
+  const { port } = await server.listen("127.0.0.1", options.port ?? 0);
   const url = `http://127.0.0.1:${port}`;
 
   const newCaller: TestHttpServer["newCaller"] = async (who = {}) => {
@@ -187,14 +187,14 @@ export async function startHttpServer(
     return await database.write((tx) => tx.query<R>({ name, text, values }));
   };
   let offsetMs = 0;
-  const world: World = {
+  const world = {
     database,
     machine,
     owner: caller.principalId,
     worker: "",
     published: () => commits.splice(0),
     perhaps: () => [],
-    async advance(ms) {
+    async advance(ms: number) {
       offsetMs += ms;
       await database.write((tx) =>
         tx.exec(`create or replace function parley.now() returns timestamptz language sql volatile parallel safe
@@ -203,7 +203,7 @@ export async function startHttpServer(
     },
     sql,
     drop: async () => {},
-  };
+  } as Partial<World> as World;
 
   return {
     world,

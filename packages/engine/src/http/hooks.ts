@@ -41,6 +41,11 @@ export function addHooks(app: App, options: HooksOptions): void {
     checkStorable(request.query, "The query");
   });
 
+  app.addHook("onSend", async (_request, reply) => {
+    // A connection that is kept would hold up the end until somebody cuts it.
+    if (draining.aborted) reply.header("connection", "close");
+  });
+
   app.addHook("onResponse", async (request, reply) => {
     const ms = clock.monotonic() - (startedAt.get(request) ?? clock.monotonic());
     const fields = {

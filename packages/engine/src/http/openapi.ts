@@ -89,17 +89,19 @@ interface Document {
 /** `bodyless`: operations that may come without a body, which the schema of the body cannot say. */
 function tidied<T extends object>(made: T, bodyless: ReadonlySet<string>): T {
   const document: Document = made;
-  const entries = Object.entries(document.paths ?? {}).map(([path, operations]) => [
-    path,
-    Object.fromEntries(
-      Object.entries(operations).map(([method, operation]) => [
-        method,
-        bodyless.has(operation.operationId ?? "")
-          ? { ...operation, requestBody: { ...operation.requestBody, required: false } }
-          : operation,
-      ]),
-    ),
-  ]);
+  const entries = Object.entries(document.paths ?? {}).map(
+    ([path, operations]): [string, unknown] => [
+      path,
+      Object.fromEntries(
+        Object.entries(operations).map(([method, operation]) => [
+          method,
+          bodyless.has(operation.operationId ?? "")
+            ? { ...operation, requestBody: { ...operation.requestBody, required: false } }
+            : operation,
+        ]),
+      ),
+    ],
+  );
   const schemas = usedSchemas(document);
   return {
     ...made,

@@ -73,7 +73,7 @@ describe("a chat whose worker has died", () => {
     await cluster.sql(
       `update parley.workers set heartbeat_at = parley.now() - interval '1 hour' where id <> '${next.worker.id}'`,
     );
-    await next.clock.advance(900);
+    await hasLooked(next);
     expect((await cluster.chat(id)).worker_id).not.toBe(next.worker.id);
     await cluster.bury(next);
     await cluster.untilIdle(id);
@@ -90,7 +90,7 @@ describe("a chat whose worker has died", () => {
       `update parley.workers set healthy_since = parley.now() - interval '1 minute';
        update parley.workers set heartbeat_at = parley.now() - interval '10 seconds' where id = '${alive.worker.id}'`,
     );
-    await next.clock.advance(500);
+    await hasLooked(next);
     expect((await cluster.chat(id)).worker_id).toBe(alive.worker.id);
   });
 
@@ -170,7 +170,8 @@ test("a beat in the future counts as expired once it has not changed for a lease
      update parley.workers set heartbeat_at = parley.now() + interval '1 hour', lock_key = null
        where id = '${dead.worker.id}'`,
   );
-  await next.clock.advance(19_000);
+  await next.clock.advance(9_000);
+  await hasLooked(next);
   expect((await cluster.chat(id)).worker_id).toBe(dead.worker.id);
   expect((await next.passTime(cluster.untilIdle(id))).status).toBe("waiting");
 });
@@ -236,6 +237,13 @@ describe("a worker that was held for dead", () => {
     ]);
   });
 });
+
+/** Has looked for chats to take, and has taken a younger one than those that it left. */
+async function hasLooked(replica: Replica): Promise<void> {
+  await replica.clock.advance(300);
+  const probe = await replica.create("a probe", {}, false);
+  await cluster.untilIdle(probe);
+}
 
 async function registered(replica: Replica): Promise<boolean> {
   const rows = await cluster.rows(

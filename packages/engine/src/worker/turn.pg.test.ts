@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { Cluster } from "../../test/replica.ts";
-import { calls, says } from "../../test/scripted-models.ts";
+import { Cluster, type Replica } from "../../test/replica.ts";
+import { calls, hangs, says } from "../../test/scripted-models.ts";
 import { defineTool } from "../tools/tool.ts";
 
 let cluster: Cluster;
@@ -34,25 +34,86 @@ describe("a plain turn", () => {
     const replica = await cluster.replica();
     const id = await replica.create("first");
     await cluster.untilIdle(id);
-    const before = replica.database.stats.snapshot();
-    await replica.send(id, "second");
-    await cluster.untilIdle(id);
-    const { operations } = replica.database.stats.since(before);
-    const cost = Object.fromEntries(
-      Object.entries(operations).map(([name, { writes, statements, roundTrips }]) => [
-        name,
-        { writes, statements, roundTrips },
-      ]),
-    );
-    const chatWrites = ["api.send", "worker.begin", "worker.step"].map(
-      (name) => cost[name]?.writes,
-    );
-    expect(chatWrites).toEqual([1, 1, 1]);
-    expect(
-      Object.keys(cost).filter((name) => !/^(api\.send|worker\.|test|connect)/.test(name)),
-    ).toEqual([]);
+    const cost = await costOf(replica, async () => {
+      await replica.send(id, "second");
+      await cluster.untilIdle(id);
+    });
+    expect(cost.writes).toEqual({ "api.send": 1, "worker.begin": 1, "worker.step": 1 });
+    expect(cost.reads).toEqual({});
+    expect(cost.statements).toBeLessThanOrEqual(16);
   });
 });
+
+describe("write transactions", () => {
+  test("of a turn with one tool step: two more for the steps, one for the tool's result", async () => {
+    const tool = defineTool({
+      name: "echo",
+      description: "",
+      input: { type: "object" },
+      execute: () => "said",
+    });
+    const replica = await cluster.replica({ tools: [tool] });
+    const id = await replica.create("first");
+    await cluster.untilIdle(id);
+    replica.models.enqueue(calls(["c1", "echo"]), says("done"));
+    const cost = await costOf(replica, async () => {
+      await replica.send(id, "second");
+      await cluster.untilIdle(id);
+    });
+    expect(cost.writes).toEqual({
+      "api.send": 1,
+      "worker.begin": 1,
+      "worker.step": 3,
+      "worker.tool_result": 1,
+    });
+    expect(cost.reads).toEqual({});
+  });
+
+  test("of an interrupted turn: the API's two, and two", async () => {
+    const replica = await cluster.replica();
+    const id = await replica.create("first");
+    await cluster.untilIdle(id);
+    replica.models.enqueue(hangs("so far"));
+    const cost = await costOf(replica, async () => {
+      await replica.send(id, "second");
+      await replica.models.request(2);
+      await replica.interrupt(id);
+      await cluster.untilIdle(id);
+    });
+    expect(cost.writes).toEqual({
+      "api.send": 1,
+      "worker.begin": 1,
+      "api.interrupt": 1,
+      "worker.interrupt": 1,
+    });
+    expect(cost.reads).toEqual({});
+  });
+});
+
+interface Cost {
+  writes: Record<string, number>;
+  reads: Record<string, number>;
+  statements: number;
+}
+
+/** What the replica did meanwhile, but for what it does at all times: beats, looks, audits. */
+async function costOf(replica: Replica, work: () => Promise<void>): Promise<Cost> {
+  const before = replica.database.stats.snapshot();
+  await work();
+  const { operations } = replica.database.stats.since(before);
+  const counted = Object.entries(operations).filter(
+    ([name]) => !/^(connect|worker\.(beat|lock|look|search|audit|sweep))$/.test(name),
+  );
+  const each = (count: (counts: (typeof counted)[0][1]) => number): Record<string, number> =>
+    Object.fromEntries(
+      counted.map(([name, counts]) => [name, count(counts)] as const).filter(([, n]) => n > 0),
+    );
+  return {
+    writes: each(({ writes }) => writes),
+    reads: each(({ reads, singles }) => reads + singles),
+    statements: counted.reduce((sum, [, { statements }]) => sum + statements, 0),
+  };
+}
 
 test("a tool step: calls run, results are committed in call order, and the model goes on", async () => {
   const echo = defineTool<{ say: string }>({
@@ -152,6 +213,8 @@ test("a reply that was cut off ends the turn; its calls are answered as not run"
   expect(history[2]?.parts).toMatchObject([
     { tool_call_id: "c1", output: "not run: the reply was cut off", is_error: true },
   ]);
+  expect(history).toHaveLength(3);
+  expect(replica.models.requests).toHaveLength(1);
 });
 
 describe("client tools", () => {

@@ -159,11 +159,11 @@ export class TestFleet {
   readonly addresses = new Map<string, string | null>();
   readonly replicas: TestReplica[] = [];
 
-  replica(id: string, options: { url?: string; secret?: string } = {}): TestReplica {
+  replica(id: string, options: { url?: string; secret?: string | null } = {}): TestReplica {
     const { clock, network, addresses } = this;
     const logger = silentLogger;
     const url = options.url ?? `ws://${id}`;
-    const secret = new PeerSecret(options.secret ?? testSecret);
+    const secret = options.secret === null ? null : new PeerSecret(options.secret ?? testSecret);
     const random = seededRandom(id);
     const buffer = new PartBuffer({ clock, logger });
     const workerId = (): string => id;

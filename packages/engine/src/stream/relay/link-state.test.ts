@@ -97,6 +97,9 @@ describe("a link's state", () => {
     const late = run([timer("retry"), connected(1)], givenUp.state);
     expect(late.state).toMatchObject({ phase: "dialling", dial: 2 });
     expect(late.effects).toEqual([{ type: "hang_up", dial: 1, code: "relay_unused" }]);
+    const stale = run([followed, lost(1), timer("retry"), lost(1)]);
+    expect(stale.state).toMatchObject({ phase: "dialling", dial: 2, failures: 1 });
+    expect(stale.effects).toEqual([]);
     expect(run([followed, connected(1), timer("dial")]).state.phase).toBe("waiting");
   });
 

@@ -4,11 +4,14 @@ import {
   numbered,
   Recorder,
   TestFleet,
+  testSecret,
   text,
   textOf,
   type TestReplica,
 } from "../../../test/relay-network.ts";
 import type { EpisodeListener, Following } from "../../parts/ports.ts";
+import { seededRandom } from "../../lib/random.ts";
+import { PeerSecret } from "./credentials.ts";
 import { dialMs, idleMs, keepAliveMs, retryBackoff, silenceMs } from "./link-state.ts";
 import { behindBytes, gatheredBytesMax } from "./outbox.ts";
 import { encodeFrame, encodeMessage, encodeParts } from "./wire.ts";
@@ -204,6 +207,39 @@ describe("a link", () => {
     const asked = fleet.network.connection(far.url).client.sent.join();
     expect(asked).toContain('"chat_id":"other"');
     expect(asked).not.toContain('"chat_id":"chat"');
+  });
+
+  it("asks for nothing until the rows have been read, except for those who came after", async () => {
+    near.episodes.follow("far", key, 1, new Recorder());
+    await fleet.settle();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    near.onRecheck = () => promise;
+    fleet.network.drop(far.url);
+    await fleet.clock.advance(retryBackoff.baseMs);
+    near.episodes.follow("far", episode("late"), 1, new Recorder());
+    await fleet.settle();
+    const { client } = fleet.network.connection(far.url);
+    expect(client.sent.join()).toContain('"chat_id":"late"');
+    expect(client.sent.join()).not.toContain('"chat_id":"chat"');
+    resolve();
+    await fleet.settle();
+    expect(client.sent.join()).toContain('"chat_id":"chat"');
+  });
+
+  it("discards what a connection still brings that was lost", async () => {
+    const seen = new Recorder();
+    near.episodes.follow("far", key, 1, seen);
+    await fleet.settle();
+    const { client } = fleet.network.connection(far.url);
+    fleet.network.drop(far.url);
+    await pastRetry();
+    client.events?.frame(encodeFrame([encodeParts(1, 1, [JSON.stringify(text("stale"))])]));
+    client.events?.frame("garbage");
+    client.events?.drained();
+    far.buffer.open(key, "runner").append(text("fresh"));
+    await fleet.settle();
+    expect(seen.text).toBe("fresh");
+    expect(near.links.stats()).toMatchObject({ open: 1, dials: 2 });
   });
 
   it("asks although the database is away when it comes back", async () => {
@@ -418,6 +454,20 @@ describe("a link", () => {
     writer.append(text("heard"));
     await fleet.settle();
     expect(seen.text).toBe("heard");
+    // One direction alone: the side that hears nothing is the one that notices.
+    const half = fleet.network.connection(far.url);
+    half.client.pause();
+    await fleet.clock.advance(silenceMs + keepAliveMs);
+    expect(half.server.closedWith).toBe("relay_silent");
+  });
+
+  it("leaves nothing behind at the owner", async () => {
+    near.episodes.follow("far", episode("never said"), 1, new Recorder());
+    await fleet.settle();
+    expect(far.buffer.stats().episodes).toBe(1);
+    fleet.network.drop(far.url);
+    await fleet.settle();
+    expect(far.buffer.stats().episodes).toBe(0);
   });
 
   it("says goodbye when either side stops", async () => {
@@ -510,6 +560,32 @@ describe("who may link", () => {
     await pastRetry();
     expect(ofTwin.text).toBe("twin's");
     expect(ofFar.text).toBe("far's");
+  });
+
+  it("and tells a worker from another by the greeting, where certificates are all there is", async () => {
+    const asking = fleet.replica("asking", { secret: null });
+    const twin = fleet.replica("twin", { secret: null });
+    fleet.addresses.set("gone", twin.url);
+    twin.buffer.open(key, "runner").append(text("twin's"));
+    const seen = new Recorder();
+    asking.episodes.follow("gone", key, 1, seen);
+    await fleet.settle();
+    expect(fleet.network.connection(twin.url).client.closedWith).toBe("relay_wrong_worker");
+    asking.episodes.follow("twin", key, 1, seen);
+    await fleet.settle();
+    expect(seen.log).toEqual(["parts 1-1"]);
+  });
+
+  it("is told before anything is said when he means another worker", () => {
+    const secret = new PeerSecret(testSecret);
+    const header = (worker: string): string =>
+      secret.headerOf(secret.newCredential(worker, seededRandom(worker)));
+    expect(far.host.admit(header("near"))).toEqual({ admitted: false, status: 421 });
+    expect(far.host.admit(header("far"))).toMatchObject({ admitted: true });
+    far.host.stop();
+    const again = secret.headerOf(secret.newCredential("far", seededRandom("again")));
+    expect(far.host.admit(again)).toEqual({ admitted: false, status: 503 });
+    expect(far.host.admit(undefined)).toEqual({ admitted: false, status: 404 });
   });
 
   it("speaks our version or the one next to it; what is new in it is passed over", async () => {

@@ -1,4 +1,3 @@
-import type { PendingAction } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
 import { ChatNotFound, IdempotencyKeyReused } from "../domain/errors.ts";
 import type { ChatRow, MessageRow, NewMessage, QueueRow } from "../domain/rows.ts";
@@ -28,6 +27,9 @@ export class Bundle {
   #stateStale = false;
   #born: boolean;
   #historyCut = false;
+  /** The queue as it is, where this bundle has written to it and has read it since. */
+  #queue: QueueRow[] | null = null;
+  #queueStale = false;
   readonly #messages = new Map<number, MessageRow>();
 
   constructor(transaction: Transaction, chatId: string, before: ChatRow | null, chat: ChatRow) {
@@ -70,7 +72,7 @@ export class Bundle {
 
   /** Writes the given columns and no others. */
   async set(changes: ChatChanges): Promise<ChatRow> {
-    return this.adopt(await updateChat(this.tx, this.chatId, changes));
+    return this.adopt(await this.#alongQueue(updateChat(this.tx, this.chatId, changes)));
   }
 
   /** The row as a statement of the caller's has just written it. */
@@ -104,6 +106,7 @@ export class Bundle {
   queueTouched(): void {
     this.#rowStale = true;
     this.#stateStale = true;
+    this.#queueStale = true;
   }
 
   /** Messages were soft-deleted, from this id on. */
@@ -123,7 +126,7 @@ export class Bundle {
   /** Reads the row again where something else than `set` has changed it. */
   async refresh(): Promise<void> {
     if (!this.#rowStale) return;
-    this.#chat = (await readChat(this.tx, this.chatId)) ?? null;
+    this.#chat = (await this.#alongQueue(readChat(this.tx, this.chatId))) ?? null;
     this.#rowStale = false;
     this.#stateStale = false;
   }
@@ -149,10 +152,9 @@ export class Bundle {
       };
     }
     const chat = this.#chat;
-    const queueChanged = chat.queue_version === chat.snapshot_version;
     const [queue, actions] = await Promise.all([
-      queueChanged ? this.#queue(chat) : null,
-      chat.status === "requires_action" ? this.#actions() : null,
+      chat.queue_version === chat.snapshot_version ? this.#readQueue(chat) : null,
+      chat.status === "requires_action" ? readPendingActions(this.tx, this.chatId) : null,
     ]);
     return {
       chat,
@@ -165,12 +167,19 @@ export class Bundle {
     };
   }
 
-  async #queue(chat: ChatRow): Promise<QueueRow[]> {
-    return chat.queue_length === 0 ? [] : await readQueue(this.tx, this.chatId);
+  async #readQueue(chat: ChatRow): Promise<QueueRow[]> {
+    if (chat.queue_length === 0) return [];
+    if (this.#queue === null || this.#queueStale) return await readQueue(this.tx, this.chatId);
+    return this.#queue;
   }
 
-  async #actions(): Promise<PendingAction[]> {
-    return await readPendingActions(this.tx, this.chatId);
+  /** A queue that was written to is published: it is read in the same round trip as the row. */
+  async #alongQueue<T>(row: Promise<T>): Promise<T> {
+    if (!this.#queueStale) return await row;
+    this.#queueStale = false;
+    const [value, queue] = await Promise.all([row, readQueue(this.tx, this.chatId)]);
+    this.#queue = queue;
+    return value;
   }
 }
 

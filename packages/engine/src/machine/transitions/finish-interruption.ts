@@ -38,12 +38,16 @@ export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
       await bundle.set({ ...cleared, status: "waiting" });
       return rows;
     }
-    if (queue.some((queued) => queued.manner === "steer")) await unsteer(bundle);
+    const unsteered = queue.some((queued) => queued.manner === "steer") ? unsteer(bundle) : null;
     if (hold) {
+      await unsteered;
       await bundle.set({ ...cleared, status: "error", last_error: stopped });
       return rows;
     }
-    const { entered, messages } = await promote(bundle, head, [], "interrupted");
+    const [{ entered, messages }] = await Promise.all([
+      promote(bundle, head, [], "interrupted"),
+      unsteered,
+    ]);
     await bundle.set({ ...cleared, status: "running", turn_message_id: entered.id });
     return [...rows, ...messages];
   },

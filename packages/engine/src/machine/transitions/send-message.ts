@@ -1,9 +1,10 @@
 import type { SendMessage as Request } from "@parley/protocol";
 import { ChatBusy, QueueFull } from "../../domain/errors.ts";
 import type { MessageRow, QueueRow } from "../../domain/rows.ts";
+import { readTrackedCalls } from "../../store/executions.ts";
 import { insertQueued, readQueue } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
-import { closeOpenCalls } from "../close-open-calls.ts";
+import { closeCalls } from "../close-open-calls.ts";
 import {
   arrangeQueue,
   assertClientIdFree,
@@ -30,7 +31,6 @@ export interface Sent {
 export const sendMessage = transition<SendMessage, Sent>(
   "sendMessage",
   async (bundle, input) => {
-    await assertClientIdFree(bundle, input.message.client_id);
     switch (bundle.state) {
       case "W":
       case "E0":
@@ -49,15 +49,24 @@ export const sendMessage = transition<SendMessage, Sent>(
 
 /** Nothing runs and nothing waits: straight into history. */
 async function enter(bundle: Bundle, { message }: SendMessage): Promise<Sent> {
-  const closed = await closeOpenCalls(bundle, "cancelled");
-  const entered = await bundle.insert(userMessage(message));
+  const [calls] = await Promise.all([
+    readTrackedCalls(bundle.tx, bundle.chatId),
+    assertClientIdFree(bundle, message.client_id),
+  ]);
+  const [closed, entered] = await Promise.all([
+    closeCalls(bundle, calls, "cancelled"),
+    bundle.insert(userMessage(message)),
+  ]);
   await bundle.set({ status: "running", last_error: null, turn_message_id: entered.id });
   return { messages: closed === null ? [entered] : [closed, entered], queued: null };
 }
 
 /** The user's order is kept: the message goes behind what waits, and the head, always an older one, is next. */
 async function appendAndPromote(bundle: Bundle, input: SendMessage): Promise<Sent> {
-  const [queue, calls] = await readQueueAndCalls(bundle);
+  const [[queue, calls]] = await Promise.all([
+    readQueueAndCalls(bundle),
+    assertClientIdFree(bundle, input.message.client_id),
+  ]);
   const [head] = queue;
   if (head === undefined || queue.length > input.queueMessagesMax) {
     throw new QueueFull(input.queueMessagesMax);
@@ -76,6 +85,7 @@ async function wait(bundle: Bundle, input: SendMessage): Promise<QueueRow> {
   const { tx, chatId } = bundle;
   const queue_length = bundle.queueLength;
   if (queue_length >= input.queueMessagesMax) throw new QueueFull(input.queueMessagesMax);
+  await assertClientIdFree(bundle, input.message.client_id);
   const manner = input.when_busy === "reject" ? "queue" : input.when_busy;
   bundle.queueTouched();
   const queued = await insertQueued(tx, chatId, { ...input.message, manner }, queue_length);

@@ -17,6 +17,7 @@ import {
   type LinkTimer,
 } from "./link-state.ts";
 import type { PeerDirectory, RelaySocket, RelayTransport } from "./ports.ts";
+import { Recheck, type RecheckDeps } from "./recheck.ts";
 import { RemoteFollowing } from "./remote-following.ts";
 import { Sending } from "./sending.ts";
 import {
@@ -29,22 +30,14 @@ import {
   type RelayMessage,
 } from "./wire.ts";
 
-/** A database that does not answer keeps nobody from his parts: an owner that is none any more has nothing to say. */
-const recheckMs = 5_000;
-
 /** What links take from the outside. */
-export interface LinkDeps {
+export interface LinkDeps extends RecheckDeps {
   /** This replica's worker: how it names itself. */
   readonly workerId: () => string;
   readonly directory: PeerDirectory;
   readonly transport: RelayTransport;
   /** Null where certificates are all that authenticates. */
   readonly secret: PeerSecret | null;
-  /**
-   * The link to the owner of these chats was lost. Resolves when their rows have been read again and follows that are
-   * for another owner now have been moved; the others are asked for again after that.
-   */
-  readonly recheck: (chatIds: readonly string[]) => Promise<void>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -69,9 +62,7 @@ export class Link {
   readonly #followings = new Map<number, RemoteFollowing>();
   readonly #timers = new Map<LinkTimer, Timer>();
   readonly #events: LinkEvent[] = [];
-  /** Followed before the last failure: not asked for until their rows have been read again. */
-  readonly #rechecking = new Set<number>();
-  #recheckRuns = false;
+  readonly #recheck: Recheck;
   #state = newLink;
   #attempt: Attempt | null = null;
   #applying = false;
@@ -84,6 +75,9 @@ export class Link {
     this.#deps = { ...deps, logger: deps.logger.child({ peer_id: peer }) };
     this.#scope = scope;
     this.#onUnused = onUnused;
+    this.#recheck = new Recheck(this.#deps, scope, (streams) => {
+      if (this.phase === "open") for (const stream of streams) this.#ask(stream);
+    });
   }
 
   get phase(): LinkPhase {
@@ -117,7 +111,7 @@ export class Link {
   }
 
   #forget(stream: number): boolean {
-    this.#rechecking.delete(stream);
+    this.#recheck.forget(stream);
     return this.#followings.delete(stream);
   }
 
@@ -196,7 +190,10 @@ export class Link {
       sending: null,
     };
     this.#attempt = attempt;
-    if (again) this.#recheck();
+    if (again) {
+      const chatIds = [...this.#followings.values()].map(({ key }) => key.chat_id);
+      this.#recheck.hold(this.#followings.keys(), chatIds);
+    }
     void this.#scope.run("relay dial", async () => {
       try {
         await this.#connect(attempt);
@@ -247,35 +244,9 @@ export class Link {
     this.#apply({ type: "lost", dial: attempt.dial, code: error.code });
   }
 
-  #recheck(): void {
-    for (const stream of this.#followings.keys()) this.#rechecking.add(stream);
-    if (this.#recheckRuns || this.#rechecking.size === 0) return;
-    this.#recheckRuns = true;
-    const { recheck, clock, logger } = this.#deps;
-    const chatIds = [...new Set([...this.#followings.values()].map(({ key }) => key.chat_id))];
-    void this.#scope.run("relay recheck", async (signal) => {
-      const wait = linked(signal);
-      const late = new RelayError("relay_timeout", "The rows were not read in time.");
-      const timer = clock.timer(recheckMs, "relay.recheck", () => wait.abort(late));
-      try {
-        await orAborted(recheck(chatIds), wait.signal);
-      } catch (err) {
-        if (signal.aborted) return;
-        logger.warn({ err }, "chats could not be read again after a link was lost");
-      } finally {
-        timer.cancel();
-        wait.dispose();
-        this.#recheckRuns = false;
-      }
-      const streams = [...this.#rechecking];
-      this.#rechecking.clear();
-      if (this.phase === "open") for (const stream of streams) this.#ask(stream);
-    });
-  }
-
   #ask(stream: number): void {
     const following = this.#followings.get(stream);
-    if (following === undefined || this.#rechecking.has(stream)) return;
+    if (following === undefined || this.#recheck.holds(stream)) return;
     this.#say(encodeFollow(stream, following.key, following.nextSeq));
   }
 

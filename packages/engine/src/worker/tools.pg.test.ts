@@ -219,3 +219,30 @@ test("unknown tools and tools that throw answer with an error, and the turn goes
     { output: expect.stringContaining("nowhere"), is_error: true },
   ]);
 });
+
+test("a result that could not be stored is not made up for by running the call again", async () => {
+  await cluster.sql(`
+    create sequence parley.test_stores;
+    create function parley.test_refuse() returns trigger language plpgsql as $$
+    begin
+      if nextval('parley.test_stores') = 1 then raise exception 'refused once'; end if;
+      return new;
+    end $$;
+    create trigger test_refuse before update on parley.tool_executions
+      for each row when (new.state = 'finished') execute function parley.test_refuse()`);
+  const once = gated("once", "at_most_once");
+  const replica = await cluster.replica({ tools: [once.tool] });
+  replica.models.enqueue(calls(["c1", "once"]), says("done"));
+  const id = await replica.create();
+  await once.begun;
+  once.end("lost");
+  await replica.passTime(cluster.untilIdle(id));
+  await cluster.sql(`drop trigger test_refuse on parley.tool_executions;
+    drop function parley.test_refuse; drop sequence parley.test_stores`);
+  expect(once.runs).toHaveLength(1);
+  const history = await cluster.history(id);
+  expect(history[2]?.parts).toMatchObject([
+    { tool_call_id: "c1", is_error: true, output: expect.stringContaining("outcome unknown") },
+  ]);
+  expect((await ledger(id)).map(({ state }) => state)).toEqual(["unknown"]);
+});

@@ -23,8 +23,8 @@ import type { TaskServices } from "./tasks/context.ts";
 
 export interface WorkerOptions {
   readonly version: string;
-  /** Where other replicas reach this one's episodes. */
-  readonly relayUrl?: string | null;
+  /** Where other replicas reach this one's episodes; asked when the worker registers. */
+  readonly relayUrl?: () => string | null;
   readonly capacity?: number;
   /** Steps of a turn. Default 200. */
   readonly stepsMax?: number;
@@ -85,7 +85,13 @@ export class Worker {
       random,
       logger,
       options: livenessOptions,
-      worker: { relay_url: options.relayUrl ?? null, version: options.version, capacity },
+      worker: {
+        version: options.version,
+        capacity,
+        get relay_url() {
+          return options.relayUrl?.() ?? null;
+        },
+      },
       onReplaced: (before) => this.#manager.endAll(before),
       onLapsed: () => this.resync(),
     });

@@ -127,7 +127,7 @@ export class ModelChat {
         this.#set({ status: "waiting", last_error: null });
         break;
       case "many":
-        for (let i = 0; i < 90; i++) this.#insert("user", "both");
+        for (let i = 0; i < 130; i++) this.#insert("user", "both");
         this.#running();
         break;
       case "hidden":

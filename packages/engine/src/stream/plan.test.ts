@@ -17,7 +17,7 @@ const scope = {
 
 const opArbitrary: fc.Arbitrary<Op> = fc.oneof(
   { weight: 5, arbitrary: fc.constant<Op>({ kind: "reply" }) },
-  { weight: 2, arbitrary: fc.constant<Op>({ kind: "many" }) },
+  { weight: 4, arbitrary: fc.constant<Op>({ kind: "many" }) },
   { weight: 2, arbitrary: fc.nat({ max: 300 }).map((back): Op => ({ kind: "edit", back })) },
   { weight: 2, arbitrary: fc.constant<Op>({ kind: "queue" }) },
   { weight: 3, arbitrary: fc.constant<Op>({ kind: "attempt" }) },
@@ -33,8 +33,10 @@ interface Step {
   readonly op: Op;
   /** Whether this replica hears of it: by hand-over, by reading later, or by neither for now. */
   readonly heard: "commit" | "read" | "nothing";
-  /** Somebody connects after it, at one of the cursors seen so far; null: nobody. */
+  /** Somebody connects after it, at one of the cursors seen so far, or (negative) without; null: nobody. */
   readonly connects: number | null;
+  /** The one that stays comes back with its last cursor, to a replica that has no feed yet. */
+  readonly moves: boolean;
   /** With the feed that is there, or on a replica that has none. */
   readonly fresh: boolean;
 }
@@ -48,15 +50,22 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
       "read" as const,
       "nothing" as const,
     ),
-    connects: fc.option(fc.nat({ max: 10_000 })),
+    connects: fc.option(fc.integer({ min: -2_000, max: 10_000 })),
+    moves: fc.integer({ max: 9, min: 0 }).map((n) => n === 0),
     fresh: fc.boolean(),
   }),
   { minLength: 1, maxLength: 40 },
 );
 
-/** A subscriber that stays: what it was sent, what it shows, and its place among the others of its feed. */
+/** What a client showed after an event, and that event's cursor. */
+interface Told {
+  readonly transcript: Transcript;
+  readonly cursor: string;
+}
+
+/** A subscriber: what it was sent, what it shows, and its place among the others of its feed. */
 class Client {
-  readonly log: { transcript: Transcript; cursor: string }[] = [];
+  readonly log: Told[] = [];
   transcript: Transcript;
   low = 0;
 
@@ -165,20 +174,24 @@ describe("a stream", () => {
     fc.assert(
       fc.property(steps, (sequence) => {
         const model = new ModelChat(scope.chatId);
-        const feed = new PureFeed(model, null);
+        let feed = new PureFeed(model, null);
         const stayer = new Client(emptyTranscript);
         feed.join(stayer, null);
         feed.clients.push(stayer);
-        const log = [...stayer.log];
-        for (const { op, heard, connects, fresh } of sequence) {
+        for (const { op, heard, connects, fresh, moves } of sequence) {
           const commit = model.apply(op);
           if (heard === "commit") feed.commit(commit);
           else if (heard === "read") feed.read(null, false);
-          log.push(...stayer.log.slice(log.length));
+          if (moves) {
+            const from = decodeCursor(scope, (stayer.log.at(-1) as Told).cursor);
+            feed = new PureFeed(model, from);
+            feed.join(stayer, from);
+            feed.clients.push(stayer);
+          }
           if (connects === null) continue;
-          const { transcript, cursor } = log[connects % log.length] as (typeof log)[number];
-          const from = decodeCursor(scope, cursor);
-          const back = new Client(transcript);
+          const told = connects < 0 ? null : stayer.log[connects % stayer.log.length];
+          const from = told ? decodeCursor(scope, told.cursor) : null;
+          const back = new Client(told?.transcript ?? emptyTranscript);
           if (fresh) new PureFeed(model, from).join(back, from);
           else {
             feed.read(null, false);
@@ -189,9 +202,9 @@ describe("a stream", () => {
         feed.read(null, false);
         expectTrue(stayer, model);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
-  });
+  }, 30_000);
 });
 
 function expectTrue({ transcript }: Client, model: ModelChat): void {

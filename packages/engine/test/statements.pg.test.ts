@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { loadConfig } from "../src/config.ts";
 import { hashToken } from "../src/domain/token.ts";
-import { createEngine, type Engine } from "../src/engine.ts";
+import { createEngine } from "../src/engine.ts";
+import type { Replica } from "../src/engine/replica.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import { silentLogger } from "../src/lib/logger.ts";
 import { ManualClock } from "../src/lib/manual-clock.ts";
@@ -28,7 +29,7 @@ import { databaseUrl } from "./server-process.ts";
  */
 
 let db: TestDatabase;
-let engine: Engine;
+let engine: Replica;
 let client: Client;
 const models = new ScriptedModels();
 const random = systemRandom(systemClock);

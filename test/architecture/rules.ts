@@ -21,7 +21,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   postgres: { imports: ["lib"], packages: ["pg"] },
   store: { imports: [...below, "postgres"], types: ["bus", "parts", "models", "tools"] },
   machine: { imports: [...below, "postgres", "store"] },
-  bus: { imports: below, packages: ["zod"] },
+  bus: { imports: below, packages: ["@nats-io/transport-node", "zod"] },
   parts: { imports: below },
   models: { imports: below, packages: ["@ai-sdk/*", "zod"] },
   tools: { imports: below, types: ["models"], packages: ["zod"] },
@@ -54,16 +54,14 @@ export const layers: Readonly<Record<string, Layer>> = {
       "http",
       "telemetry",
       "config",
-      "housekeeping",
     ],
   },
-  housekeeping: { imports: ["lib", "postgres", "store"] },
   cli: {
     imports: [...below, "postgres", "store", "telemetry", "config", "engine", "@parley/client"],
     packages: ["commander", "zod"],
   },
   // The public surface: what an embedding application imports.
-  index: { imports: ["lib", "tools", "models", "config", "engine", "telemetry", "domain"] },
+  index: { imports: ["lib", "postgres", "tools", "models", "config", "engine"] },
 };
 
 /** The terminal chat is an ordinary client: it knows of the server only what the SDK knows. */

@@ -65,7 +65,7 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const config = values as Values;
   const providers = readProviders(config.providers, options, problems);
   const whole: Config = { ...config, providers };
-  if (problems.length === 0) problems.push(...modelProblems(whole));
+  if (problems.length === 0) problems.push(...modelProblems(whole), ...relayProblems(whole));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: whole, sources: sources as Record<SettingKey, Source> };
 }
@@ -130,6 +130,13 @@ function readProviders(
   const result = parseProviders(text, env, readFile);
   problems.push(...result.problems.map((problem) => `PARLEY_PROVIDERS: ${problem}`));
   return result.providers;
+}
+
+/** Certificates are of use only together. */
+function relayProblems({ relayTlsCa, relayTlsCert, relayTlsKey }: Config): string[] {
+  const given = [relayTlsCa, relayTlsCert, relayTlsKey].filter((path) => path !== null).length;
+  if (given === 0 || given === 3) return [];
+  return ["PARLEY_RELAY_TLS_CA, PARLEY_RELAY_TLS_CERT and PARLEY_RELAY_TLS_KEY go together."];
 }
 
 /** The default model must be one that this installation can call, or the first message of everybody fails. */

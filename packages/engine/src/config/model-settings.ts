@@ -60,6 +60,7 @@ export function secretsOf(config: Config): string[] {
     config.token,
     config.databaseUrl,
     config.natsUrl,
+    config.relaySecret,
     password,
     password === null ? null : decoded(password),
     config.openaiApiKey,

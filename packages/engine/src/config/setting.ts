@@ -25,7 +25,15 @@ export interface Setting<T> {
   readonly secret?: boolean;
 }
 
-export type Section = "Server" | "Database" | "Models" | "Work" | "Streams" | "Limits" | "Logs";
+export type Section =
+  | "Server"
+  | "Between servers"
+  | "Database"
+  | "Models"
+  | "Work"
+  | "Streams"
+  | "Limits"
+  | "Logs";
 
 /** A setting that always has a value. */
 export function setting<const T>(row: Setting<T>): Setting<T> {

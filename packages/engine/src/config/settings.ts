@@ -69,18 +69,82 @@ export const settings = {
       "Several servers of one user may share it.",
   }),
   single: setting({
-    section: "Server",
+    section: "Between servers",
     env: "PARLEY_SINGLE",
     flag: "single",
     parser: boolean,
     default: false,
     description:
-      "This is the only server of its database: no notifications are sent to others. " +
+      "This is the only server of its database: nothing is sent to others, and nothing is listened to. " +
       "Only for an installation that will never have a second one.",
   }),
 
+  relayHost: setting({
+    section: "Between servers",
+    env: "PARLEY_RELAY_HOST",
+    flag: "relay-host",
+    parser: text("a host name or an IP address", /^[\w.:%-]+$/),
+    default: "127.0.0.1",
+    description:
+      "Address on which other servers fetch the replies that this one is streaming. " +
+      "With servers on several machines: one that they reach, and nobody else.",
+  }),
+  relayPort: setting({
+    section: "Between servers",
+    env: "PARLEY_RELAY_PORT",
+    flag: "relay-port",
+    parser: integer(0, 65_535),
+    default: 0,
+    description: "Port for other servers. `0` takes any that is free.",
+  }),
+  relayUrl: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_URL",
+    flag: "relay-url",
+    parser: url("ws", "wss"),
+    defaultText: "`ws://RELAY_HOST:RELAY_PORT`",
+    description: "The URL under which other servers reach this one, where it differs from that.",
+  }),
+  relaySecret: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_SECRET",
+    parser: text("at least 32 printable characters without blanks", /^[!-~]{32,512}$/),
+    defaultText: "made once and kept in the database",
+    description: "What servers prove to each other that they belong together. The same for all.",
+    secret: true,
+  }),
+  relayTlsCa: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_TLS_CA",
+    flag: "relay-tls-ca",
+    parser: text("a path"),
+    description:
+      "PEM file of the authority that signs the servers' certificates. With it, links are TLS and both sides show one.",
+  }),
+  relayTlsCert: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_TLS_CERT",
+    flag: "relay-tls-cert",
+    parser: text("a path"),
+    description: "PEM file of this server's certificate.",
+  }),
+  relayTlsKey: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_TLS_KEY",
+    flag: "relay-tls-key",
+    parser: text("a path"),
+    description: "PEM file of its key.",
+  }),
+  relayTlsName: optional({
+    section: "Between servers",
+    env: "PARLEY_RELAY_TLS_NAME",
+    flag: "relay-tls-name",
+    parser: text("a host name", /^[\w.-]+$/),
+    defaultText: "the host of the other server's URL",
+    description: "The name that the servers' certificates bear.",
+  }),
   natsUrl: optional({
-    section: "Server",
+    section: "Between servers",
     env: "PARLEY_NATS_URL",
     flag: "nats-url",
     parser: url("nats", "tls"),

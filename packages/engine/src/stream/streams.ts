@@ -104,6 +104,11 @@ export class ChatStreams implements Streams {
     this.#feeds.get(hint.chat_id)?.hint(hint);
   }
 
+  /** The owner of these chats cannot be reached: one query tells whether they have another by now. */
+  async recheck(chatIds: readonly string[]): Promise<void> {
+    await this.#poll(chatIds);
+  }
+
   /** The bus was away: what it lost is unknown. */
   lookAtAll(): void {
     for (const feed of this.#feeds.values()) feed.look();
@@ -176,8 +181,8 @@ export class ChatStreams implements Streams {
     });
   }
 
-  async #poll(): Promise<void> {
-    const feeds = [...this.#feeds.values()];
+  async #poll(chatIds: Iterable<string> = this.#feeds.keys()): Promise<void> {
+    const feeds = [...chatIds].flatMap((chatId) => this.#feeds.get(chatId) ?? []);
     if (feeds.length === 0) return;
     const { database, clock, logger, controlReadMs: readMs } = this.#deps;
     try {

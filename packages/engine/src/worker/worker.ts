@@ -70,6 +70,8 @@ export class Worker {
   readonly #acquisition: Acquisition;
   readonly #audit: Audit;
   readonly #scope: Scope;
+  /** Names that this worker has had: others had held it for dead under them. */
+  readonly #former = new Set<string>();
   #draining = false;
 
   constructor(deps: WorkerDeps) {
@@ -92,7 +94,10 @@ export class Worker {
           return options.relayUrl?.() ?? null;
         },
       },
-      onReplaced: (before) => this.#manager.endAll(before),
+      onReplaced: (before) => {
+        this.#former.add(before);
+        this.#manager.endAll(before);
+      },
       onLapsed: () => this.resync(),
     });
     this.#manager = new RunnerManager({
@@ -130,6 +135,11 @@ export class Worker {
   /** New at every start, and after this worker was held for dead. */
   get id(): string {
     return this.#liveness.workerId;
+  }
+
+  /** Whether this is, or was, the id of this worker. */
+  is(workerId: string): boolean {
+    return workerId === this.id || this.#former.has(workerId);
   }
 
   /** What the machine offers chats to that an API call has just made runnable. */

@@ -1,11 +1,11 @@
-import type { Clock } from "./lib/clock.ts";
-import type { Logger } from "./lib/logger.ts";
-import type { Random } from "./lib/random.ts";
-import { Scope } from "./lib/scope.ts";
-import type { Database } from "./postgres/database.ts";
-import type { WriteTx } from "./postgres/sql.ts";
-import { sweepIdempotent } from "./store/idempotency.ts";
-import { sweepTickets, sweepTombstones } from "./store/sweeps.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Random } from "../lib/random.ts";
+import { Scope } from "../lib/scope.ts";
+import type { Database } from "../postgres/database.ts";
+import type { WriteTx } from "../postgres/sql.ts";
+import { sweepIdempotent } from "../store/idempotency.ts";
+import { sweepTickets, sweepTombstones } from "../store/sweeps.ts";
 
 /** Every replica looks about this often; rows that one has locked the others skip. */
 const everyMs = 10 * 60_000;

@@ -1,0 +1,103 @@
+import type { Config } from "../config.ts";
+import type { Parts } from "../engine.ts";
+import type { HttpServer } from "../http/server.ts";
+import type { Logger } from "../lib/logger.ts";
+import type { Database } from "../postgres/database.ts";
+import type { Worker } from "../worker/worker.ts";
+
+/** How long streams that are told to reconnect are spread over, so that clients do not all come back at once. */
+const closeSpreadMs = 2_000;
+
+/** One replica, put together by `createEngine`: comes up in the order in which its parts need each other. */
+export class Replica {
+  readonly #config: Config;
+  readonly #parts: Parts;
+  readonly #http: HttpServer;
+  readonly #logger: Logger;
+  #url: string | null = null;
+  #stopping: Promise<void> | undefined;
+
+  constructor(config: Config, parts: Parts, http: HttpServer, logger: Logger) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#http = http;
+    this.#logger = logger;
+    const { fanOut, worker, streams, watch } = parts;
+    fanOut.wire({ worker, streams, watch, http });
+    measure(parts);
+  }
+
+  /** Known after `start`: the port may have been 0. */
+  get url(): string {
+    if (this.#url === null) throw new Error("the replica has not been started");
+    return this.#url;
+  }
+
+  get defaultModel(): string {
+    return this.#parts.models.defaultModel();
+  }
+
+  /** The database's own handle, with its counters: for whoever embeds the engine, and for tests. */
+  get database(): Database {
+    return this.#parts.database;
+  }
+
+  get worker(): Worker {
+    return this.#parts.worker;
+  }
+
+  /** Listens last: whoever gets an answer finds everything running. */
+  async start(): Promise<void> {
+    const { bus, relay, worker, checkpoints, streams, watch, housekeeping } = this.#parts;
+    bus.start();
+    checkpoints.start();
+    // Before the worker registers, and with it the address.
+    await relay?.listen();
+    if (this.#config.capacity > 0) await worker.start();
+    streams.start();
+    watch.start();
+    housekeeping.start();
+    const { url } = await this.#http.listen(this.#config.host, this.#config.port);
+    this.#url = url;
+    this.#logger.info({ url, model: this.defaultModel }, "parley listens");
+  }
+
+  /** Ends at step boundaries within the grace, hands over the rest, and asks clients to reconnect. */
+  async drain(): Promise<void> {
+    const { worker, streams, watch } = this.#parts;
+    this.#http.drain();
+    if (this.#config.capacity > 0) await worker.drain(this.#config.drainGraceMs);
+    await Promise.all([
+      streams.closeAll("reconnect", closeSpreadMs),
+      watch.closeAll("reconnect", closeSpreadMs),
+    ]);
+  }
+
+  /** Stops at once; drain first. Safe to call more than once. */
+  async stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    await this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    const parts = this.#parts;
+    await this.#http.close();
+    await Promise.all([parts.streams.stop(), parts.watch.stop(), parts.housekeeping.stop()]);
+    await parts.worker.stop();
+    await parts.relay?.stop();
+    await parts.checkpoints.stop();
+    parts.partBuffer.stop();
+    await parts.bus.stop();
+    await parts.database.close();
+  }
+}
+
+function measure({ metrics, database, worker, streams, relay }: Parts): void {
+  metrics.watchDatabase(() => database.stats.snapshot());
+  metrics.gauge("runners", "Chats that this server drives.", () => worker.stats().runners);
+  metrics.gauge("feeds", "Chats with a live stream here.", () => streams.stats().feeds);
+  metrics.gauge("subscribers", "Open streams of chats.", () => streams.stats().subscribers);
+  if (relay === null) return;
+  metrics.gauge("relay_links", "Links to other servers.", () => relay.stats().open);
+  metrics.gauge("relay_follows", "Replies followed over links.", () => relay.stats().follows);
+}

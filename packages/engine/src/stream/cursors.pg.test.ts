@@ -196,6 +196,26 @@ describe("a long chat", () => {
     far.subscription?.close();
   });
 
+  it("tells of a message that changed, if the client has it", async () => {
+    const history = await world.history(id);
+    const client = await (await world.open(id)).ready();
+    const cursor = client.events.at(-1)?.cursor ?? null;
+    const [old, recent] = [history.at(10)?.id, history.at(-10)?.id];
+    await world.sql(
+      `update parley.chats set snapshot_version = snapshot_version + 1 where id = '${id}';
+       update parley.chat_messages set parts = '[{"type": "text", "text": "revised"}]'
+       where id in (${old}, ${recent})`,
+    );
+    world.streams.perhaps(id);
+    await client.until((c) => ids(c).at(-1) === recent);
+    client.subscription?.close();
+    const back = await (await world.open(id, cursor)).ready();
+    back.subscription?.close();
+    expect(ids(client).length).toBe(201);
+    expect(ids(back)).toEqual([recent]);
+    expect(foldEvents(client.events).messages).toEqual((await world.history(id)).slice(-200));
+  });
+
   it("survives an edit above the window, and one inside it", async () => {
     const client = await (await world.open(id)).ready();
     const edit = async (from: number): Promise<void> => {

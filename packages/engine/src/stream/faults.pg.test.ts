@@ -4,6 +4,7 @@ import { silentLogger } from "../lib/logger.ts";
 import { ManualClock } from "../lib/manual-clock.ts";
 import { seededRandom } from "../lib/random.ts";
 import { deleteChat } from "../machine/transitions/delete-chat.ts";
+import { recordRetryState } from "../machine/transitions/record-retry-state.ts";
 import { PartBuffer } from "../parts/part-buffer.ts";
 import { createDatabase, type Database } from "../postgres/database.ts";
 import type { DatabaseIdentity } from "../postgres/identity.ts";
@@ -157,6 +158,25 @@ describe("a slow client", () => {
     expect(transcript.messages).toEqual(await world.history(id));
     slow.subscription?.close();
     fast.subscription?.close();
+  });
+
+  it("gets the snapshot in its place, before what was said after the parts", async () => {
+    const id = await world.running();
+    const slow = await (await world.open(id)).ready();
+    const { writer } = await world.attempt(id);
+    slow.fast = false;
+    for (let i = 0; i < 1_000; i++) writer.append(delta("x"));
+    writer.close();
+    await world.update(id, async (bundle) => {
+      await recordRetryState(bundle, { attempt: 1, delay_ms: 9, kind: "server", message: "oops" });
+    });
+    slow.drain();
+    await slow.until((c) => c.types().at(-1) === "retry");
+    expect(slow.types().slice(-2)).toEqual(["preview_snapshot", "retry"]);
+    const transcript = foldEvents(slow.events);
+    expect(transcript.retry?.kind).toBe("server");
+    expect(transcript.preview?.parts).toEqual([{ type: "text", text: "x".repeat(1_000) }]);
+    slow.subscription?.close();
   });
 
   it("that takes nothing is closed with a code to come back", async () => {

@@ -7,8 +7,6 @@ import { seededRandom } from "../src/lib/random.ts";
 export interface BusDriver {
   /** A replica's end. */
   bus(replicaId: string): Bus;
-  /** Breaks every connection of the bus; absent where it has none. */
-  disconnect?(): Promise<void>;
 }
 
 interface Replica {
@@ -104,22 +102,6 @@ export function describeBus(driver: BusDriver): void {
       expect(heard).toEqual([]);
     });
 
-    const { disconnect } = driver;
-    if (disconnect) {
-      test("connects again after a loss, asks everybody to look, and carries what comes after", async () => {
-        const before = [a.resyncs(), b.resyncs()] as const;
-        await disconnect();
-        await Promise.all([
-          a.until(() => a.resyncs() > before[0]),
-          b.until(() => b.resyncs() > before[1]),
-        ]);
-        const sent = hintOf(9);
-        a.bus.publish(sent);
-        await b.until(() => b.hints.length > 0);
-        expect(b.hints).toEqual([sent]);
-      });
-    }
-
     test("publishing to a bus that is stopped or was never started does no harm", async () => {
       const idle = driver.bus("c");
       idle.publish(hintOf(1));
@@ -128,4 +110,23 @@ export function describeBus(driver: BusDriver): void {
       await idle.stop();
     });
   });
+}
+
+/** What a driver that has a connection must do besides. `disconnect` breaks every connection of the bus. */
+export function describeReconnection(driver: BusDriver, disconnect: () => Promise<void>): void {
+  test("connects again after a loss, asks everybody to look, and carries what comes after", async () => {
+    const [a, b] = [replicaOf(driver.bus("a")), replicaOf(driver.bus("b"))];
+    await Promise.all([a, b].map(async ({ until, resyncs }) => await until(() => resyncs() > 0)));
+    const before = [a.resyncs(), b.resyncs()] as const;
+    await disconnect();
+    await Promise.all([
+      a.until(() => a.resyncs() > before[0]),
+      b.until(() => b.resyncs() > before[1]),
+    ]);
+    const sent = hintOf(9);
+    a.bus.publish(sent);
+    await b.until(() => b.hints.length > 0);
+    expect(b.hints).toEqual([sent]);
+    await Promise.all([a, b].map(async ({ bus }) => await bus.stop()));
+  }, 30_000);
 }

@@ -68,7 +68,11 @@ export const clientToolSchema = z.strictObject({
   description: z.string().max(8192).optional(),
   input_schema: jsonObjectSchema,
   /** How long the chat waits for a result, in seconds. Default 600, at most 30 days. */
-  deadline_seconds: z.number().positive().max(30 * 24 * 3600).optional(),
+  deadline_seconds: z
+    .number()
+    .positive()
+    .max(30 * 24 * 3600)
+    .optional(),
 });
 
 export const chatSchema = z.object({

@@ -53,5 +53,7 @@ export function isUnfinishedCall(part: Part): part is ToolCallPart {
 
 /** What is kept of an interrupted preview: everything but tool calls that had not arrived whole. */
 export function keptPartial(parts: readonly Part[]): Part[] {
-  return parts.filter((part) => !isUnfinishedCall(part) && !(part.type === "text" && part.text === ""));
+  return parts.filter(
+    (part) => !isUnfinishedCall(part) && !(part.type === "text" && part.text === ""),
+  );
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { describeBus } from "../../test/bus-suite.ts";
+import { describeBus, describeReconnection, type BusDriver } from "../../test/bus-suite.ts";
 import { startNatsServer, type NatsServer } from "../../test/nats-server.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await server.stop());
 
-describeBus({
+const driver: BusDriver = {
   bus: (replicaId) =>
     new ChannelBus({
       replicaId,
@@ -22,5 +22,8 @@ describeBus({
       random: seededRandom(replicaId),
       logger: silentLogger,
     }),
-  disconnect: async () => await server.restart(),
-});
+};
+
+describeBus(driver);
+
+describeReconnection(driver, async () => await server.restart());

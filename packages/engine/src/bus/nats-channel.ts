@@ -15,7 +15,7 @@ const pingMs = 10_000;
 export function natsChannel(url: string): HintChannel {
   return {
     payloadBytesMax,
-    async open({ received, lost }) {
+    async open(handlers) {
       const connection = await connect({
         ...serversOf(url),
         name: "parley",
@@ -28,13 +28,13 @@ export function natsChannel(url: string): HintChannel {
       let over = false;
       connection.subscribe(subject, {
         callback: (error, message) => {
-          if (error === null) received(message.string());
+          if (error === null) handlers.received(message.string());
         },
       });
       // The server knows of the subscription before anybody looks at the database: nothing falls between the two.
       await connection.flush();
       void connection.closed().then((cause) => {
-        if (!over) lost(cause ?? new Error("the NATS connection was closed"));
+        if (!over) handlers.lost(cause ?? new Error("the NATS connection was closed"));
       });
       return {
         async send(payloads) {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll } from "vitest";
-import { describeBus } from "../../test/bus-suite.ts";
+import { describeBus, describeReconnection, type BusDriver } from "../../test/bus-suite.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.drop());
 
-describeBus({
+const driver: BusDriver = {
   bus: (replicaId) =>
     new ChannelBus({
       replicaId,
@@ -22,11 +22,15 @@ describeBus({
       random: seededRandom(replicaId),
       logger: silentLogger,
     }),
-  disconnect: async () =>
-    void (await db.database.one({
-      name: "test.terminate",
-      text: `select pg_terminate_backend(pid) from pg_stat_activity
-             where datname = current_database() and pid <> pg_backend_pid()
-               and (query like 'listen%' or query like '%pg_notify%')`,
-    })),
+};
+
+describeBus(driver);
+
+describeReconnection(driver, async () => {
+  await db.database.one({
+    name: "test.terminate",
+    text: `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and pid <> pg_backend_pid()
+             and (query like 'listen%' or query like '%pg_notify%')`,
+  });
 });

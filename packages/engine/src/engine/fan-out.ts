@@ -3,11 +3,13 @@ import type { ChatHint, Commit } from "../domain/commit.ts";
 import { isRunnable } from "../domain/state.ts";
 import type { HttpServer } from "../http/server.ts";
 import type { Publisher } from "../machine/ports.ts";
+import type { PartBuffer } from "../parts/part-buffer.ts";
 import type { ChatStreams } from "../stream/streams.ts";
 import type { ChatWatch } from "../stream/watch.ts";
 import type { Worker } from "../worker/worker.ts";
 
 interface Listeners {
+  readonly parts: Pick<PartBuffer, "onCommits">;
   readonly worker: Pick<Worker, "onCommits" | "onHint" | "perhaps" | "resync">;
   readonly streams: Pick<ChatStreams, "committed" | "perhaps" | "hint" | "lookAtAll">;
   readonly watch: Pick<ChatWatch, "committed" | "hint" | "lookAtAll">;
@@ -43,9 +45,10 @@ export class FanOut implements Publisher {
   }
 
   published(commits: readonly Commit[]): void {
-    const { worker, streams, watch, http } = this.#listeners ?? {};
+    const { parts, worker, streams, watch, http } = this.#listeners ?? {};
     // Feeds first: they say that a turn begins before its first part comes.
     streams?.committed(commits);
+    parts?.onCommits(commits);
     worker?.onCommits(commits);
     watch?.committed(commits);
     http?.onCommits(commits);

@@ -22,8 +22,8 @@ export class Replica {
     this.#parts = parts;
     this.#http = http;
     this.#logger = logger;
-    const { fanOut, worker, streams, watch } = parts;
-    fanOut.wire({ worker, streams, watch, http });
+    const { fanOut, partBuffer, worker, streams, watch } = parts;
+    fanOut.wire({ parts: partBuffer, worker, streams, watch, http });
     measure(parts);
   }
 

@@ -13,17 +13,17 @@ const payloadBytesMax = 7_900;
 export function postgresNotifications(database: Database): HintChannel {
   return {
     payloadBytesMax,
-    async open({ received, lost }) {
+    async open(handlers) {
       const listening = await database.connection("bus.listen");
       try {
         let over = false;
         const loseOnce = (cause: unknown): void => {
-          if (!over) lost(cause);
+          if (!over) handlers.lost(cause);
           over = true;
         };
         listening.onLost(loseOnce);
         listening.onNotification((channel, payload) => {
-          if (channel === channelName) received(payload);
+          if (channel === channelName) handlers.received(payload);
         });
         await listening.exec(`listen ${channelName}`);
         const notifying = await database.connection("bus.notify");

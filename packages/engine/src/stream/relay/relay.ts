@@ -51,12 +51,23 @@ export class Relay {
     const secret = options.secret === null ? null : new PeerSecret(options.secret);
     this.#options = options;
     this.#server = new RelayServer({
-      ...{ host, port, tls, secret, workerId, clock, logger },
+      host,
+      port,
+      tls,
+      secret,
+      workerId,
+      clock,
+      logger,
       episodes: local,
       turn: nextTurn,
     });
     this.#links = new RelayLinks({
-      ...{ workerId, secret, recheck, clock, random, logger },
+      workerId,
+      secret,
+      recheck,
+      clock,
+      random,
+      logger,
       directory: new CachedPeerDirectory(readAddress),
       transport: new WebSocketTransport(tls),
       turn: nextTurn,

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { settingKeys } from "../config/load.ts";
 import type { SettingKey } from "../config/settings.ts";
 import { tell, type CliContext } from "./context.ts";
@@ -61,6 +61,7 @@ function createProgram(context: CliContext, finish: Finish): Command {
         "Exit codes: 0 well, 1 failed, 2 wrong command line or settings, 130 interrupted.",
     );
   addServe(program, context, finish);
+  addCluster(program, context, finish);
   addChat(program, context, finish);
   addToken(program, context);
   addMigrate(program, context, finish);
@@ -83,6 +84,38 @@ function addServe(program: Command, context: CliContext, finish: Finish): void {
     ]);
     finish(await serve(config, context, createEngine));
   });
+}
+
+function addCluster(program: Command, context: CliContext, finish: Finish): void {
+  const command = program
+    .command("cluster")
+    .description(
+      "run several servers behind one address on this machine, to try what happens when some die",
+    )
+    .option("--replicas <number>", "how many", parseReplicas, replicasDefault)
+    .option("--restart", "start again what dies");
+  const own = new Set(command.options);
+  addSettingFlags(command);
+  command.action(async () => {
+    const { config } = configOf(command, context);
+    const { replicas, restart = false } = command.opts<{ replicas: number; restart?: boolean }>();
+    const flags = command.options
+      .filter((option) => !own.has(option))
+      .map((option) => [option.long ?? "", option.attributeName()] as const)
+      .filter(([, name]) => command.getOptionValueSource(name) === "cli")
+      .flatMap(([flag, name]) => [flag, String(command.getOptionValue(name))]);
+    const { cluster } = await import("./cluster/cluster.ts");
+    finish(await cluster(config, context, { replicas, restart, flags }));
+  });
+}
+
+const replicasDefault = 3;
+const replicasMax = 20;
+
+function parseReplicas(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= replicasMax) return count;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${replicasMax}.`);
 }
 
 function addChat(program: Command, context: CliContext, finish: Finish): void {

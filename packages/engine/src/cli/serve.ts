@@ -83,7 +83,7 @@ export async function serve(
 }
 
 /** Migrations and the first token, before anything listens. */
-async function prepare(
+export async function prepare(
   place: DatabasePlace,
   config: Config,
   context: CliContext,
@@ -116,7 +116,8 @@ async function startEngine(
   }
 }
 
-async function explainListen(
+/** What a person can do about an address that cannot be had. */
+export async function explainListen(
   cause: unknown,
   { host, port }: Config,
   folder: DataFolder,

@@ -7,9 +7,13 @@ const tests = (suffix: string): string[] => [
   `test/**/*${suffix}`,
 ];
 
+/** Nothing is measured by these: they end what hangs, on the slowest machine, also with others at work on it. */
+const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 };
+
 // The same files once per server: what they prove holds on every version that Parley supports.
 const onPostgres = postgresServers().map(({ major, binDir }): TestProjectInlineConfiguration => ({
   test: {
+    ...timeouts,
     name: `pg${major}`,
     include: tests(".pg.test.ts"),
     globalSetup: "packages/engine/test/postgres-setup.ts",
@@ -20,9 +24,11 @@ const onPostgres = postgresServers().map(({ major, binDir }): TestProjectInlineC
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    ...timeouts,
     projects: [
       {
         test: {
+          ...timeouts,
           name: "unit",
           include: tests(".test.ts"),
           exclude: ["**/node_modules/**", "**/*.{pg,nats,browser}.test.ts"],
@@ -31,7 +37,7 @@ export default defineConfig({
       ...onPostgres,
       ...(natsServer() === undefined
         ? []
-        : [{ test: { name: "nats", include: tests(".nats.test.ts") } }]),
+        : [{ test: { ...timeouts, name: "nats", include: tests(".nats.test.ts") } }]),
     ],
   },
 });

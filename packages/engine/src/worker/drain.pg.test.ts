@@ -46,8 +46,9 @@ describe("drain", () => {
     expect(await cluster.chat(id)).toMatchObject({ status: "running", worker_id: null });
     expect(replica.commits.at(-1)?.chat).toMatchObject({ worker_id: null, status: "running" });
 
-    const next = await cluster.replica();
-    await next.interrupt(id);
+    // Before the other is there, which would answer the message at once.
+    await replica.interrupt(id);
+    await cluster.replica();
     await cluster.untilIdle(id);
     expect((await cluster.history(id))[1]?.parts).toMatchObject([{ text: "said in time" }]);
   });

@@ -365,4 +365,5 @@ test.concurrent.each([
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(hint);
   },
+  30_000,
 );

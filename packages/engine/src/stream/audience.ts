@@ -10,9 +10,16 @@ import { Encoded, Payload } from "./encode.ts";
 import type { Planned } from "./plan.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** Subscribers whose cursors are the same: those that began at the same message. Usually all of them. */
-interface Group {
+/** Where subscribers differ from one another. */
+export interface Place {
+  /** The message id that they began at. */
   readonly low: number;
+  /** What they have on their screens of a reply, where that is more than the feed itself knows. */
+  readonly stray: PreviewPosition | null;
+}
+
+/** Subscribers whose cursors are the same. Usually all of them. */
+export interface Group extends Place {
   readonly members: Set<Subscriber>;
   /** The common beginning of the cursors of live parts, for the state and episode that it was made for. */
   prefix: { readonly of: object; readonly cursors: CursorPrefix } | null;
@@ -21,38 +28,42 @@ interface Group {
 /** The attached subscribers of one feed: every event is serialized once for each group, its data once for all. */
 export class Audience {
   readonly #scope: CursorScope;
-  readonly #groups = new Map<number, Group>();
+  readonly #groups = new Map<string, Group>();
+  readonly #groupOf = new Map<Subscriber, Group>();
 
   constructor(scope: CursorScope) {
     this.#scope = scope;
   }
 
   get size(): number {
-    let size = 0;
-    for (const group of this.#groups.values()) size += group.members.size;
-    return size;
+    return this.#groupOf.size;
   }
 
-  get lows(): number[] {
-    return [...this.#groups.keys()];
+  /** As of now. */
+  groups(): Group[] {
+    return [...this.#groups.values()];
   }
 
   /** Everybody, as of now. */
   members(): Subscriber[] {
-    return [...this.#groups.values()].flatMap((group) => [...group.members]);
+    return [...this.#groupOf.keys()];
   }
 
-  add(subscriber: Subscriber, low: number): void {
+  add(subscriber: Subscriber, { low, stray }: Place): void {
     subscriber.low = low;
-    let group = this.#groups.get(low);
-    if (!group) this.#groups.set(low, (group = { low, members: new Set(), prefix: null }));
+    const name = nameOf({ low, stray });
+    let group = this.#groups.get(name);
+    if (!group) this.#groups.set(name, (group = { low, stray, members: new Set(), prefix: null }));
     group.members.add(subscriber);
+    this.#groupOf.set(subscriber, group);
   }
 
   remove(subscriber: Subscriber): boolean {
-    const group = this.#groups.get(subscriber.low);
-    if (!group?.members.delete(subscriber)) return false;
-    if (group.members.size === 0) this.#groups.delete(group.low);
+    const group = this.#groupOf.get(subscriber);
+    if (!group) return false;
+    this.#groupOf.delete(subscriber);
+    group.members.delete(subscriber);
+    if (group.members.size === 0) this.#groups.delete(nameOf(group));
     return true;
   }
 
@@ -60,18 +71,19 @@ export class Audience {
   clear(): Subscriber[] {
     const all = this.members();
     this.#groups.clear();
+    this.#groupOf.clear();
     return all;
   }
 
-  /** Sends a sync to those who began at `low`; they go on at `nextLow`. */
-  send(low: number, events: readonly Planned[], nextLow: number): void {
-    const members = [...(this.#groups.get(low)?.members ?? [])];
+  /** Sends a sync to a group, whose members go on at `next`. */
+  send(group: Group, events: readonly Planned[], next: Place): void {
+    const members = [...group.members];
     const encoded = this.encode(events);
     for (const subscriber of members) subscriber.push(encoded);
-    if (nextLow === low) return;
+    if (nameOf(next) === nameOf(group)) return;
     for (const subscriber of members) {
       // One that was closed while it was sent to is not there any more.
-      if (this.remove(subscriber)) this.add(subscriber, nextLow);
+      if (this.remove(subscriber)) this.add(subscriber, next);
     }
   }
 
@@ -110,3 +122,8 @@ export class Audience {
 
 /** The position of those who began at `low`, with the preview that live parts belong to. */
 export type PositionOf = (low: number) => Position;
+
+function nameOf({ low, stray }: Place): string {
+  if (stray === null) return String(low);
+  return `${low}/${stray.history_version}/${stray.generation_attempt}/${stray.seq}`;
+}

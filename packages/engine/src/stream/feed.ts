@@ -21,7 +21,7 @@ import {
   type FeedState,
 } from "./feed-state.ts";
 import { Joiners, type Joiner } from "./joiners.ts";
-import { canHavePreview, canPlan, mayStillCount, plan, positionOf } from "./plan.ts";
+import { canHavePreview, canPlan, furthest, plan, positionOf, sameName } from "./plan.ts";
 import type { EncodedEvent } from "./ports.ts";
 import { trimmed } from "./recent.ts";
 import { Preview } from "./preview.ts";
@@ -43,7 +43,6 @@ export class Feed {
   #state: FeedState | null = null;
   /** Made anew with every change of what cursors of live parts have in common. */
   #epoch: object = {};
-  #stray: PreviewPosition | null = null;
   #waitingTimer: Timer | undefined;
   #ended = false;
 
@@ -54,7 +53,7 @@ export class Feed {
     this.#onEmpty = onEmpty;
     this.#audience = new Audience(scope);
     this.#preview = new Preview(deps.episodes, {
-      superseded: () => this.#superseded(),
+      superseded: (by) => this.#superseded(by),
       parts: (key, firstSeq, parts) => this.#onParts(key, firstSeq, parts),
       snapshot: (key, seq, parts) => this.#onSnapshot(key, seq, parts),
     });
@@ -138,7 +137,6 @@ export class Feed {
     this.#audience = new Audience(scope);
     this.#state = null;
     this.#preview.stop();
-    this.#stray = null;
     this.#epoch = {};
     this.#joiners.restart(members);
     this.#reader.discard();
@@ -193,7 +191,7 @@ export class Feed {
     const before = this.#state;
     const next = afterRead(before, request, result, this.#now());
     // A reset may need messages that nobody remembers: the same read again, with the newest messages.
-    if (!this.#audience.lows.every((low) => this.#servable(next, low))) {
+    if (!this.#audience.groups().every(({ low }) => this.#servable(next, low))) {
       return this.#reader.wantWindow();
     }
     if (before === null) this.#begin(next, checkpoint);
@@ -243,23 +241,18 @@ export class Feed {
     this.#state = next;
     this.#epoch = {};
     this.#preview.dropStale(next.chat);
-    const context = {
-      shown: this.#preview.shown,
-      before: before.chat,
-      initial: false,
-      stray: this.#stray,
-    };
-    for (const low of this.#audience.lows) {
-      const from = positionOf(before, low, preview);
+    const context = { shown: this.#preview.shown, before: before.chat, initial: false };
+    for (const group of this.#audience.groups()) {
+      const from = positionOf(before, group.low, furthest(preview, group.stray));
       const planned = plan(next, from, context) ?? plan(next, null, context);
       if (planned === null) {
         // Only a commit or a tick can end here, and neither deletes: memory always reaches.
         this.#reader.wantWindow();
         continue;
       }
-      this.#audience.send(low, planned.events, planned.position.low);
+      const { stray, position } = planned;
+      this.#audience.send(group, planned.events, { low: position.low, stray });
     }
-    if (this.#stray !== null && !mayStillCount(next.chat, this.#stray)) this.#stray = null;
     if (this.#ended) return;
     this.#preview.follow(next.chat);
     this.#armWaiting();
@@ -274,26 +267,29 @@ export class Feed {
       shown: this.#preview.shown,
       before: null,
       initial: joiner.initial,
-      stray: this.#stray,
     });
     if (planned === null) return false;
     const { subscriber } = joiner;
     subscriber.skipTo(joiner.from?.preview ?? null);
-    if (planned.stray !== null) this.#stray = planned.stray;
-    this.#audience.add(subscriber, planned.position.low);
+    this.#audience.add(subscriber, { low: planned.position.low, stray: planned.stray });
     subscriber.begin(this.#audience.encode(planned.events));
     this.#joiners.attached(joiner);
     return true;
   }
 
-  #superseded(): void {
+  /** Who has the beginning of that very episode from elsewhere goes on with it. */
+  #superseded(by: EpisodeKey): void {
     const state = this.#state;
-    if (state === null || (this.#preview.position === null && this.#stray === null)) return;
-    this.#stray = null;
+    if (state === null) return;
+    const shown = this.#preview.position;
     this.#epoch = {};
     const payload = new Payload("preview_reset", { reason: "superseded" });
-    for (const low of this.#audience.lows) {
-      this.#audience.send(low, [{ payload, position: positionOf(state, low, null) }], low);
+    for (const group of this.#audience.groups()) {
+      const { low, stray } = group;
+      const onScreen = furthest(shown, stray);
+      if (onScreen === null || sameName(onScreen, by)) continue;
+      const event = { payload, position: positionOf(state, low, null) };
+      this.#audience.send(group, [event], { low, stray: null });
     }
   }
 

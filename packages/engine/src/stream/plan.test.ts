@@ -140,7 +140,6 @@ class PureFeed {
       shown: this.shownFor(next),
       before: before.chat,
       initial: false,
-      stray: null,
     };
     for (const client of this.clients) {
       const from = positionOf(before, client.low, null);
@@ -163,7 +162,7 @@ class PureFeed {
       if (!canPlan(this.state, null)) this.read(null, true);
     }
     const shown = this.shownFor(this.state);
-    const planned = plan(this.state, at, { shown, before: null, initial: true, stray: null });
+    const planned = plan(this.state, at, { shown, before: null, initial: true });
     if (planned === null) throw new Error("a joiner could not be served");
     client.take(planned);
   }

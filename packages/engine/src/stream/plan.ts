@@ -31,15 +31,13 @@ export interface PlanContext {
   readonly before: ChatRow | null;
   /** A new connection: ends with `ready`. */
   readonly initial: boolean;
-  /** A preview that a client has on its screen and the feed does not know. */
-  readonly stray: PreviewPosition | null;
 }
 
 export interface Plan {
   readonly events: readonly Planned[];
   /** Where whoever got the events is; always the same for all who follow a feed, but for `low`. */
   readonly position: Position;
-  /** What the client has on its screen beyond what the feed knows: it stays until something replaces it. */
+  /** What the client has on its screen of a reply beyond what the feed knows: it stays until something replaces it. */
   readonly stray: PreviewPosition | null;
 }
 
@@ -243,7 +241,7 @@ function planPreview(
   context: PlanContext,
 ): PreviewPosition | null {
   const { chat } = state;
-  const { shown, stray } = context;
+  const { shown } = context;
   const has = planner.position.preview;
   if (shown !== null) {
     if (has !== null && isNewerEpisode(has, shown.position)) return has;
@@ -253,8 +251,7 @@ function planPreview(
     return null;
   }
   if (has !== null && mayStillCount(chat, has)) return has;
-  const strayOver = stray !== null && !context.initial && !mayStillCount(chat, stray);
-  if (has !== null || strayOver) {
+  if (has !== null) {
     const reason = resetReason(chat, context.before, start.edited, planner);
     planner.add("preview_reset", { reason }, { preview: null });
   }
@@ -318,8 +315,21 @@ function resetReason(
   return "committed";
 }
 
-function sameName(a: PreviewPosition, b: PreviewPosition): boolean {
+export function sameName(
+  a: Omit<PreviewPosition, "seq">,
+  b: Omit<PreviewPosition, "seq">,
+): boolean {
   return a.history_version === b.history_version && a.generation_attempt === b.generation_attempt;
+}
+
+/** Of what the feed shows and what a client has beyond that, the further one. */
+export function furthest(
+  shown: PreviewPosition | null,
+  stray: PreviewPosition | null,
+): PreviewPosition | null {
+  if (shown === null || stray === null) return shown ?? stray;
+  if (sameName(shown, stray)) return stray.seq > shown.seq ? stray : shown;
+  return isNewerEpisode(stray, shown) ? stray : shown;
 }
 
 /** Versions only grow, so of two episodes of a chat one is the newer. */

@@ -12,8 +12,8 @@ import { isNewerEpisode, mayStillCount, type ShownPreview } from "./plan.ts";
 
 /** What a feed does with live parts as they come. */
 export interface PreviewOutput {
-  /** Another episode's parts follow: what is on the screen is superseded. */
-  superseded(): void;
+  /** Parts of an episode follow that was not shown: whatever else is on a screen is superseded. */
+  superseded(by: EpisodeKey): void;
   parts(key: EpisodeKey, firstSeq: number, parts: readonly LivePart[]): void;
   snapshot(key: EpisodeKey, seq: number, parts: readonly Part[]): void;
 }
@@ -154,7 +154,7 @@ export class Preview {
       shown.frozen = null;
       return shown;
     }
-    this.#output.superseded();
+    this.#output.superseded(key);
     this.#shown = { key, seq: 0, frozen: null };
     return this.#shown;
   }

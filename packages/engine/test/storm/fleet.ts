@@ -1,0 +1,213 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { createClient, ParleyApiError, ParleyNetworkError, type Client } from "@parley/client";
+import pg from "pg";
+import type { Random } from "../../src/lib/random.ts";
+import { startEmbedded } from "../../src/postgres/embedded.ts";
+import { startServerProcess, temporaryFolder, type ServerProcess } from "../server-process.ts";
+
+/** Replicas as processes over one database, each of which may be killed and started again. */
+export interface Fleet {
+  readonly members: readonly Member[];
+  /** SQL from outside. */
+  sql<R extends pg.QueryResultRow>(text: string): Promise<R[]>;
+  /** Asks any replica, another one where that is away, with the same key: the wish takes effect once. */
+  anywhere<T>(wish: (client: Client) => Promise<T>): Promise<T>;
+  any(): Member;
+  /** Statements and turns that all processes so far have counted, those that were killed included. */
+  counted(): Promise<Counted>;
+  close(): Promise<void>;
+}
+
+export interface Counted {
+  readonly statements: Readonly<Record<string, number>>;
+  readonly takeovers: number;
+}
+
+export interface Member {
+  readonly index: number;
+  readonly client: Client;
+  readonly up: boolean;
+  readonly pid: number;
+  signal(signal: NodeJS.Signals): void;
+  /** Ends it with this signal, and starts it again at the same address. */
+  restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
+  output(): string;
+}
+
+export interface FleetOptions {
+  readonly size: number;
+  readonly random: Random;
+  readonly seed: string;
+  readonly env?: Record<string, string>;
+}
+
+const wishMsMax = 30_000;
+
+export async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const folder = await temporaryFolder();
+  await chmod(folder.path, 0o755); // as root without user namespaces the database runs as nobody
+  const embedded = await startEmbedded({ dataDir: join(folder.path, "db") });
+  const { host, port, user, database } = embedded.settings;
+  const provider = await startProviderProcess(options.seed);
+  const env = {
+    PARLEY_DATABASE_URL: `postgresql://${user}@${encodeURIComponent(host)}:${port}/${database}`,
+    OPENAI_API_KEY: "test-key",
+    OPENAI_BASE_URL: `http://127.0.0.1:${provider.port}/v1`,
+    PARLEY_LOG_LEVEL: "info",
+    ...options.env,
+  };
+  const members: FleetMember[] = [];
+  for (let index = 0; index < options.size; index++) {
+    const dataDir = join(folder.path, `replica-${index}`);
+    // oxlint-disable-next-line no-await-in-loop
+    await mkdir(dataDir);
+    const member = new FleetMember(index, { ...env, PARLEY_DATA_DIR: dataDir });
+    // oxlint-disable-next-line no-await-in-loop
+    await member.start();
+    members.push(member);
+  }
+  const session = new pg.Pool({ host, port, user, database, max: 2 });
+  const up = (): FleetMember[] => members.filter((member) => member.up);
+  const any = (): FleetMember => {
+    const candidates = up().length > 0 ? up() : members;
+    return candidates[Math.floor(options.random.float() * candidates.length)]!;
+  };
+  return {
+    members,
+    any,
+    sql: async <R extends pg.QueryResultRow>(text: string) => (await session.query<R>(text)).rows,
+    async anywhere(wish) {
+      const until = performance.now() + wishMsMax;
+      for (;;) {
+        try {
+          // oxlint-disable-next-line no-await-in-loop
+          return await wish(any().client);
+        } catch (error) {
+          if (!mayPass(error) || performance.now() > until) throw error;
+          // oxlint-disable-next-line no-await-in-loop
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      }
+    },
+    async counted() {
+      await Promise.all(members.map(async (member) => await member.count()));
+      const statements: Record<string, number> = {};
+      let takeovers = 0;
+      for (const member of members) {
+        takeovers += member.takeovers;
+        for (const [operation, n] of Object.entries(member.statements)) {
+          statements[operation] = (statements[operation] ?? 0) + n;
+        }
+      }
+      return { statements, takeovers };
+    },
+    async close() {
+      await Promise.all(members.map(async (member) => await member.end("SIGKILL")));
+      await session.end();
+      provider.close();
+      await embedded.stop();
+      await folder.remove();
+    },
+  };
+}
+
+/** Whether the same wish may be granted elsewhere, or a moment later. */
+export function mayPass(error: unknown): boolean {
+  if (error instanceof ParleyNetworkError) return true;
+  return error instanceof ParleyApiError && (error.status >= 500 || error.status === 429);
+}
+
+class FleetMember implements Member {
+  readonly index: number;
+  readonly statements: Record<string, number> = {};
+  takeovers = 0;
+  readonly #env: Record<string, string>;
+  #server: ServerProcess | null = null;
+  #client: Client | null = null;
+  #up = false;
+  #earlier = "";
+
+  constructor(index: number, env: Record<string, string>) {
+    this.index = index;
+    this.#env = env;
+  }
+
+  get up(): boolean {
+    return this.#up;
+  }
+
+  get client(): Client {
+    return this.#client!;
+  }
+
+  get pid(): number {
+    return this.#server!.pid;
+  }
+
+  output(): string {
+    return this.#earlier + (this.#server?.output() ?? "");
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#server?.kill(signal);
+  }
+
+  async start(): Promise<void> {
+    const port = this.#server?.port;
+    const settings = { env: this.#env, ...(port === undefined ? {} : { port }) };
+    this.#earlier = this.output();
+    this.#server = await startServerProcess(settings);
+    const { url, token } = this.#server;
+    // Trying again is for the one who asks: it goes elsewhere. A person would not wait half a second either.
+    this.#client ??= createClient(
+      { baseUrl: url, token, retriesMax: 0, timeoutMs: 15_000 },
+      { backoffMsMin: 100, backoffMsMax: 1_000 },
+    );
+    this.#up = true;
+  }
+
+  async end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    this.#up = false;
+    this.signal(signal);
+    return (await this.#server?.exited)?.code ?? null;
+  }
+
+  async restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    await this.count();
+    const code = await this.end(signal);
+    await this.start();
+    return code;
+  }
+
+  /** Adds what the process has counted: once in its life, before it ends. */
+  async count(): Promise<void> {
+    try {
+      const answer = await fetch(`${this.#server!.url}/metrics`, {
+        headers: { authorization: `Bearer ${this.#server!.token}` },
+        signal: AbortSignal.timeout(5_000),
+      });
+      for (const line of (await answer.text()).split("\n")) this.#countLine(line);
+    } catch {
+      // It has just been killed: what it counted is not known.
+    }
+  }
+
+  #countLine(line: string): void {
+    const n = Number(line.slice(line.lastIndexOf(" ") + 1));
+    const statement = /^parley_database_statements_total\{operation="([^"]+)"\}/.exec(line)?.[1];
+    if (statement) this.statements[statement] = (this.statements[statement] ?? 0) + n;
+    if (line.startsWith('parley_chats_acquired_total{how="takeover"')) this.takeovers += n;
+  }
+}
+
+async function startProviderProcess(seed: string): Promise<{ port: number; close(): void }> {
+  const program = fileURLToPath(new URL("provider-main.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, seed], { stdio: ["pipe", "pipe", "inherit"] });
+  const [first] = (await once(child.stdout, "data")) as [Buffer];
+  const port = Number(/port (\d+)/.exec(first.toString())?.[1]);
+  return { port, close: () => child.stdin.end() };
+}

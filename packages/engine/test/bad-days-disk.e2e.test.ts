@@ -40,12 +40,10 @@ async function midReply(context: TestContext): Promise<FullDisk> {
     if (process.env["CI"] === "true") throw new Error(`${why}. Run the tests as root.`);
     return context.skip(why);
   }
+  // The last to be registered is the first to be done: room, then the end of everything on the disk, then the disk.
+  context.onTestFinished(async () => await disk.remove());
   const rig = await rigOf(context, { embedded: join(disk.path, "data") });
-  context.onTestFinished(async () => {
-    await disk.free();
-    await rig.close();
-    await disk.remove();
-  });
+  context.onTestFinished(async () => await disk.free());
   const rest = gate();
   const pieces = ["It begins, ", long()];
   rig.provider.enqueue(wire, textScript(wire, pieces, { 1: rest.promise }));

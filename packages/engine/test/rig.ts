@@ -97,6 +97,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   } catch (error) {
     await provider.close();
     await db?.drop();
+    await endPostgres(cluster);
+    await folder.remove();
     throw error;
   }
   const client = createClient({ baseUrl: server.url, token: server.token });

@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import { natsServer, postgresServers } from "./test/services.ts";
+import { natsServer, postgresServers, systemdAnalyze } from "./test/services.ts";
 
 const tests = (suffix: string): string[] => [
   `packages/*/src/**/*${suffix}`,
@@ -31,13 +31,16 @@ export default defineConfig({
           ...timeouts,
           name: "unit",
           include: tests(".test.ts"),
-          exclude: ["**/node_modules/**", "**/*.{pg,nats,browser}.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.{pg,nats,browser,systemd}.test.ts"],
         },
       },
       ...onPostgres,
       ...(natsServer() === undefined
         ? []
         : [{ test: { ...timeouts, name: "nats", include: tests(".nats.test.ts") } }]),
+      ...(systemdAnalyze() === undefined
+        ? []
+        : [{ test: { ...timeouts, name: "systemd", include: tests(".systemd.test.ts") } }]),
     ],
   },
 });

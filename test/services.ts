@@ -50,6 +50,12 @@ export function services(): Service[] {
       files: countFiles("nats"),
     },
     {
+      name: "systemd-analyze",
+      found: systemdAnalyze(),
+      hint: "Debian: apt-get install systemd",
+      files: countFiles("systemd"),
+    },
+    {
       name: "browser",
       found: inPath("chromium") ?? inPath("chromium-browser") ?? inPath("google-chrome"),
       hint: "Debian: apt-get install chromium",
@@ -61,6 +67,11 @@ export function services(): Service[] {
 /** Where `nats-server` is, or undefined. */
 export function natsServer(): string | undefined {
   return inPath("nats-server") ?? inPath("nats-server", "/usr/sbin");
+}
+
+/** Where `systemd-analyze` is, or undefined. */
+export function systemdAnalyze(): string | undefined {
+  return inPath("systemd-analyze");
 }
 
 function embeddedMajor(): number {

@@ -33,8 +33,11 @@ export interface ServerSettings {
 /** Starts the real server as a process of its own, and waits for the address that it prints. */
 export async function startServerProcess(settings: ServerSettings): Promise<ServerProcess> {
   const token = settings.token ?? "parley_test_token_0123456789abcdef";
+  // Never the data folder of whoever runs the tests.
+  const folder = await temporaryFolder();
   const child = spawn(process.execPath, [main, "serve"], {
     env: {
+      PARLEY_DATA_DIR: folder.path,
       PATH: process.env["PATH"],
       HOME: process.env["HOME"],
       PARLEY_HOST: "127.0.0.1",
@@ -46,7 +49,9 @@ export async function startServerProcess(settings: ServerSettings): Promise<Serv
   });
   let output = "";
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
+    child.once("exit", (code, signal) => {
+      void folder.remove().then(() => resolve({ code, signal }));
+    });
   });
   const url = await addressOf(
     child,

@@ -18,8 +18,12 @@ export interface Place {
   readonly stray: PreviewPosition | null;
 }
 
-/** Subscribers whose cursors are the same. Usually all of them. */
-export interface Group extends Place {
+/** Subscribers whose cursors are the same, as of a moment. Usually all of them. */
+export interface Members extends Place {
+  readonly members: readonly Subscriber[];
+}
+
+interface Group extends Place {
   readonly members: Set<Subscriber>;
   /** The common beginning of the cursors of live parts, for the state and episode that it was made for. */
   prefix: { readonly of: object; readonly cursors: CursorPrefix } | null;
@@ -39,9 +43,11 @@ export class Audience {
     return this.#groupOf.size;
   }
 
-  /** As of now. */
-  groups(): Group[] {
-    return [...this.#groups.values()];
+  /** As of now: who moves to another group while all are sent to is not sent to twice. */
+  groups(): Members[] {
+    return [...this.#groups.values()].map(({ low, stray, members }) => {
+      return { low, stray, members: [...members] };
+    });
   }
 
   /** Everybody, as of now. */
@@ -76,8 +82,8 @@ export class Audience {
   }
 
   /** Sends a sync to a group, whose members go on at `next`. */
-  send(group: Group, events: readonly Planned[], next: Place): void {
-    const members = [...group.members];
+  send(group: Members, events: readonly Planned[], next: Place): void {
+    const { members } = group;
     const encoded = this.encode(events);
     for (const subscriber of members) subscriber.push(encoded);
     if (nameOf(next) === nameOf(group)) return;

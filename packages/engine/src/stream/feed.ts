@@ -306,10 +306,24 @@ export class Feed {
     const { history_version, generation_attempt } = key;
     const at = { history_version, generation_attempt, seq };
     this.#audience.sendSnapshot(parts, at, this.#epoch, (low) => this.#positionAt(low, at));
+    this.#repeatRetry();
   }
 
+  /** The text of the attempt that failed came late, over a link: the notice still holds. */
+  #repeatRetry(): void {
+    const state = this.#state;
+    if (state === null || state.chat.retry_state === null) return;
+    const payload = new Payload("retry", state.chat.retry_state);
+    for (const group of this.#audience.groups()) {
+      const { low, stray } = group;
+      const position = positionOf(state, low, furthest(this.#preview.position, stray));
+      this.#audience.send(group, [{ payload, position }], { low, stray });
+    }
+  }
+
+  /** Clients take live text for the end of a retry's back-off: so does a cursor of it. */
   #positionAt(low: number, at: PreviewPosition): ReturnType<typeof positionOf> {
-    return positionOf(this.#state as FeedState, low, at);
+    return { ...positionOf(this.#state as FeedState, low, at), retry: 0 };
   }
 
   #armWaiting(): void {
@@ -322,5 +336,6 @@ export class Feed {
       const next = afterTime(this.#state, this.#now());
       if (next !== this.#state) this.#advance(next);
     });
+    this.#repeatRetry();
   }
 }

@@ -300,6 +300,7 @@ export class Feed {
       const at = { history_version, generation_attempt, seq: firstSeq + i };
       this.#audience.sendPart(part, at, this.#epoch, (low) => this.#positionAt(low, at));
     });
+    this.#repeatRetry();
   }
 
   #onSnapshot(key: EpisodeKey, seq: number, parts: readonly Part[]): void {
@@ -336,6 +337,5 @@ export class Feed {
       const next = afterTime(this.#state, this.#now());
       if (next !== this.#state) this.#advance(next);
     });
-    this.#repeatRetry();
   }
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { jsonObjectSchema, jsonSchema } from "./json.ts";
+import { jsonSchema } from "./json.ts";
 import { partSchema } from "./parts.ts";
 
 export const roleSchema = z.enum(["system", "user", "assistant", "tool"]);
@@ -75,9 +75,10 @@ export const pendingActionSchema = z.object({
   tool_name: z.string(),
   kind: z.enum(["client_tool", "approval"]),
   input: jsonSchema,
+  /** Until when; then the call is answered without having run. */
   deadline_at: z.iso.datetime().nullable(),
-  /** The recorded decision, once there is one. */
-  approval: jsonObjectSchema.optional(),
+  /** The principals who may give the result, or decide: the chat's owner. */
+  may_decide: z.array(z.uuid()).optional(),
 });
 
 export type Role = z.infer<typeof roleSchema>;

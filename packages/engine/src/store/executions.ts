@@ -82,7 +82,8 @@ export async function readPendingActions(
 ): Promise<PendingAction[]> {
   const rows = await tx.query<PendingRow>({
     name: "tool_executions.pending",
-    text: `select tool_call_id, tool_name, awaits, input, deadline_at from parley.pending_calls($1) order by ordinal`,
+    text: `select p.tool_call_id, p.tool_name, p.awaits, p.input, p.deadline_at, array[c.owner_id] as may_decide
+           from parley.pending_calls($1) p, parley.chats c where c.id = $1 order by p.message_id, p.ordinal`,
     values: [chatId],
   });
   return rows.map(({ awaits, deadline_at, ...rest }) => ({
@@ -98,6 +99,7 @@ interface PendingRow {
   awaits: PendingAction["kind"];
   input: PendingAction["input"];
   deadline_at: Date | null;
+  may_decide: string[];
 }
 
 /** Rows for the given call ids, the newest first: for answering repeats. */

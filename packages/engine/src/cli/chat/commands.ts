@@ -13,6 +13,8 @@ export type Command =
   | { name: "title"; title: string }
   | { name: "history"; count: number }
   | { name: "tool"; callId: string; output: Json }
+  /** What follows the word: the id of a call, and a reason for a denial. */
+  | { name: "approve" | "deny"; rest: string }
   | { name: "nothing" }
   /** The line makes no sense; `text` says why. */
   | { name: "bad"; text: string };
@@ -36,6 +38,9 @@ export const helpText = `A line is a message; while the model works, it waits in
   /title TEXT         give the chat a title
   /history [COUNT]    the last messages once more
   /tool CALL_ID JSON  the result of a tool call that waits for you
+  /approve [CALL_ID]  let a call run that waits for an approval; "all" for all of them
+  /deny [CALL_ID] [REASON]
+                      do not let it run, and tell the model why
   /quit               leave; the chat goes on without you
 A message that begins with a slash is written with two.`;
 
@@ -77,6 +82,9 @@ export function parseLine(line: string): Command {
     }
     case "tool":
       return parseTool(rest);
+    case "approve":
+    case "deny":
+      return { name: word, rest };
     default:
       return bad(`there is no /${word}: /help says what there is`);
   }

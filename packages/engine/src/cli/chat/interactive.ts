@@ -2,7 +2,8 @@ import type { Clock } from "../../lib/clock.ts";
 import { parseLine } from "./commands.ts";
 import { failureText } from "./failure.ts";
 import { interruptMeaning } from "./interrupt.ts";
-import { CommandError, perform } from "./perform.ts";
+import { CommandError } from "./command-error.ts";
+import { perform } from "./perform.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
 

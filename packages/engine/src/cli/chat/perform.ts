@@ -1,17 +1,14 @@
 import type { Command } from "./commands.ts";
+import { CommandError } from "./command-error.ts";
 import { helpText } from "./commands.ts";
 import { historyInks } from "./screen.ts";
 import type { Session } from "./session.ts";
+import { decisionsOf } from "./decisions.ts";
 import { queuedLine } from "./wording.ts";
 
 /** How many messages of a chat that is opened are shown. */
 export const recentMessagesMax = 6;
 const chatsMax = 20;
-
-/** A command that cannot be done, and why. */
-export class CommandError extends Error {
-  override readonly name = "CommandError";
-}
 
 /** @throws CommandError, ParleyApiError, ParleyNetworkError */
 export async function perform(session: Session, command: Command): Promise<void> {
@@ -63,6 +60,11 @@ export async function perform(session: Session, command: Command): Promise<void>
       return session.wake(
         async () => (await client.submitToolResults(opened(session), results, call)).chat,
       );
+    }
+    case "approve":
+    case "deny": {
+      const decisions = decisionsOf(command, session.screen.transcript.actions?.actions ?? []);
+      return session.wake(() => client.decideApprovals(opened(session), decisions, call));
     }
     case "model":
       return command.model === null ? listModels(session) : takeModel(session, command.model);

@@ -73,7 +73,7 @@ async function sendLines(
     for await (const line of lines) {
       const command = parseLine(line);
       if (command.name === "quit") break;
-      await waitFor(session, command.name === "tool");
+      await waitFor(session, answersCalls.has(command.name));
       if (interrupted() || (performed && failed(session))) break;
       await perform(session, command);
       performed = true;
@@ -86,7 +86,9 @@ async function sendLines(
   return performed && failed(session) ? 1 : 0;
 }
 
-/** A result for a tool call is what an unfinished reply may be waiting for. */
+const answersCalls: ReadonlySet<string> = new Set(["tool", "approve", "deny"]);
+
+/** A result or a decision for a tool call is what an unfinished reply may be waiting for. */
 async function waitFor(session: Session, orAction: boolean): Promise<void> {
   await session.until(
     () => !session.busy || (orAction && session.screen.transcript.actions !== null),

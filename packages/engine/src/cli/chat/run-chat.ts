@@ -3,7 +3,8 @@ import { systemClock, type Clock } from "../../lib/clock.ts";
 import { systemRandom } from "../../lib/random.ts";
 import { failureText } from "./failure.ts";
 import { interact } from "./interactive.ts";
-import { CommandError, perform } from "./perform.ts";
+import { CommandError } from "./command-error.ts";
+import { perform } from "./perform.ts";
 import { pipe } from "./piped.ts";
 import type { Session } from "./session.ts";
 

@@ -262,6 +262,18 @@ describe("state", () => {
     );
   });
 
+  it("says how a call is approved or denied, and until when", () => {
+    const action = { tool_call_id: "t1", tool_name: "pay", kind: "approval" as const, input: 1 };
+    const deadline_at = "2030-01-02T03:04:05.000Z";
+    const waits: ChatEvent = {
+      type: "action_required",
+      data: { actions: [{ ...action, deadline_at }], deadline_at },
+    };
+    expect(run(begun, status("requires_action"), waits).out).toBe(
+      "pay(1) waits for an approval until 2030-01-02 03:04 UTC: /approve t1 or /deny t1 REASON\n",
+    );
+  });
+
   it("says what it waits for", () => {
     const waits: ChatEvent = {
       type: "status",

@@ -237,11 +237,15 @@ function showActions(screen: Screen): Shown {
     const call = `${action.tool_name}(${oneLine(JSON.stringify(action.input))})`;
     const how =
       action.kind === "approval"
-        ? `${call} waits for an approval`
+        ? `${call} waits for an approval${until(action.deadline_at)}: /approve ${action.tool_call_id} or /deny ${action.tool_call_id} REASON`
         : `${call} waits for its result: /tool ${action.tool_call_id} JSON`;
     inks.push(notice(how));
   }
   return { screen: { ...screen, actions }, inks };
+}
+
+function until(deadline: string | null): string {
+  return deadline === null ? "" : ` until ${deadline.slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function chatChanges(was: Transcript, now: Transcript): Ink[] {

@@ -23,10 +23,19 @@ describe("hints on the wire", () => {
     );
   });
 
-  test.each(["", "{}", "[1]", '[2,"r",[]]', '[1,"r",[["no uuid",1,1,0]]]', "null"])(
+  test.each(["", "{}", "[1]", '[3,"r",[]]', '[1,"r",[["no uuid",1,1,0]]]', "null"])(
     "what is not ours is ignored: %s",
     (payload) => expect(decodeHints(payload)).toBeNull(),
   );
+
+  test("of a replica of the next version are understood; what is new in them is passed over", () => {
+    const chat_id = "018f0000-0000-7000-8000-000000000001";
+    const payload = JSON.stringify([2, "r", [[chat_id, 5, 1, 1, "new", {}]], { new: true }]);
+    expect(decodeHints(payload)).toEqual({
+      origin: "r",
+      hints: [{ chat_id, snapshot_version: 5, metadata_version: 1, unowned: true }],
+    });
+  });
 
   test("hints that wait for one chat are merged to the newest", () => {
     const batch = new HintBatch();

@@ -1,14 +1,26 @@
 import { z } from "zod";
 import type { ChatHint } from "../domain/commit.ts";
 
-/** `[version, origin, [[chat_id, snapshot_version, metadata_version, unowned], …]]` as JSON. */
+/**
+ * `[version, origin, [[chat_id, snapshot_version, metadata_version, unowned], …]]` as JSON. Replicas of adjacent
+ * versions hear each other: what a later one adds stands behind this, and is passed over.
+ */
 const wireVersion = 1;
 
-const batchSchema = z.tuple([
-  z.literal(wireVersion),
-  z.string(),
-  z.array(z.tuple([z.uuid(), z.int(), z.int(), z.union([z.literal(0), z.literal(1)])])),
-]);
+const hintSchema = z
+  .tuple([z.uuid(), z.int(), z.int(), z.union([z.literal(0), z.literal(1)])])
+  .rest(z.unknown());
+
+const batchSchema = z
+  .tuple([
+    z
+      .int()
+      .min(wireVersion - 1)
+      .max(wireVersion + 1),
+    z.string(),
+    z.array(hintSchema),
+  ])
+  .rest(z.unknown());
 
 export interface ReceivedBatch {
   /** The replica that sent it. */
@@ -42,7 +54,7 @@ export function encodeHints(
   return payloads;
 }
 
-/** Null for what is not ours, or of a version that this replica does not know. */
+/** Null for what is not ours, or of a version that is not next to this one. */
 export function decodeHints(payload: string): ReceivedBatch | null {
   let json: unknown;
   try {

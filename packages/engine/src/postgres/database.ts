@@ -91,6 +91,8 @@ class PostgresDatabase implements Database {
   readonly #random: Random;
   readonly #pool: Pool;
   readonly #sessions = new WeakMap<PoolClient, Session>();
+  /** Those that were made after tables were last altered: the others are replaced as they come up. */
+  #fresh = new WeakSet<Session>();
   readonly #identity = new IdentityWatch();
   readonly #reconnectListeners = new Set<() => void>();
   #disconnected = false;
@@ -200,8 +202,9 @@ class PostgresDatabase implements Database {
         const outcome = await work(session);
         if (outcome !== "unused") return outcome.value;
       } finally {
+        if (session.stale) this.#fresh = new WeakSet();
         // Also what is left in a transaction, because its ROLLBACK failed, is lost by then.
-        client.release(session.lost);
+        client.release(session.lost || session.stale);
       }
       if (broken >= brokenConnectionsMax) throw new DatabaseUnavailable("lost");
     }
@@ -216,9 +219,14 @@ class PostgresDatabase implements Database {
       throw this.#connectFailed(error);
     }
     const known = this.#sessions.get(client);
-    if (known) return { client, session: known };
+    if (known && this.#fresh.has(known)) return { client, session: known };
+    if (known) {
+      client.release(true);
+      return await this.#acquire(operation);
+    }
     const session = new Session(client, this.stats);
     this.#sessions.set(client, session);
+    this.#fresh.add(session);
     session.onLost((cause) => this.#noteLost(cause));
     try {
       this.#identity.see(await readIdentity(session.sql("connect")));

@@ -32,13 +32,21 @@ export class DatabaseUnavailable extends ParleyError {
   }
 }
 
-export type UnavailableReason = "connect" | "refused" | "lost" | "silent" | "pool" | "closed";
+export type UnavailableReason =
+  | "connect"
+  | "refused"
+  | "lost"
+  | "silent"
+  | "standby"
+  | "pool"
+  | "closed";
 
 const unavailableMessages: Record<UnavailableReason, string> = {
   connect: "the database cannot be reached",
   refused: "the database refuses the connection (user, password or database name)",
   lost: "the connection to the database broke",
   silent: "the database does not answer",
+  standby: "the database is a standby, which takes no writes before it is promoted",
   pool: "no database connection became free in time",
   closed: "the database handle is closed",
 };
@@ -66,6 +74,8 @@ export interface SqlStateError extends Error {
   code: string;
   severity?: string | undefined;
   constraint?: string | undefined;
+  /** The server's function that raised it: a name, where the message is in somebody's language. */
+  routine?: string | undefined;
 }
 
 const sqlStatePattern = /^[0-9A-Z]{5}$/;
@@ -92,10 +102,26 @@ export function isUniqueViolation(error: unknown, constraint?: string): boolean 
   return cause?.code === "23505" && (constraint === undefined || cause.constraint === constraint);
 }
 
-/** Deadlock and serialization failure: the whole transaction is tried again. */
+/** Deadlock, serialization failure and a table that was altered: the whole transaction is tried again. */
 export function isRetryableInTransaction(error: unknown): boolean {
   const state = sqlState(error);
-  return state === "40001" || state === "40P01";
+  return state === "40001" || state === "40P01" || isStalePlan(error);
+}
+
+const featureNotSupported = "0A000";
+
+/** BEGIN READ WRITE was answered like this by a server in recovery; there is no other reason for it. */
+export function isStandbyRefusal(error: unknown): boolean {
+  return sqlState(error) === featureNotSupported;
+}
+
+/**
+ * A statement was prepared before a column was added to its table, by the migrations of a newer version say. It works
+ * when it is prepared anew, on another connection.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const cause = causes(error).find(isSqlStateError);
+  return cause?.code === featureNotSupported && cause.routine === "RevalidateCachedQuery";
 }
 
 /** What goes away by itself: see PostgreSQL's appendix "Error Codes". */

@@ -1,5 +1,11 @@
 import type { Client, ClientBase, QueryResult } from "pg";
-import { DatabaseUnavailable, isFatal, isSqlStateError, StatementFailed } from "./errors.ts";
+import {
+  DatabaseUnavailable,
+  isFatal,
+  isSqlStateError,
+  isStalePlan,
+  StatementFailed,
+} from "./errors.ts";
 import type { Sql, Statement } from "./sql.ts";
 import type { Stats } from "./stats.ts";
 
@@ -13,6 +19,7 @@ export class Session {
   #inFlight = 0;
   #lost: { cause: unknown } | undefined;
   #onLost: ((cause: unknown) => void) | undefined;
+  #stale = false;
 
   constructor(client: ClientBase, stats: Stats) {
     this.#client = client;
@@ -24,6 +31,11 @@ export class Session {
 
   get lost(): boolean {
     return this.#lost !== undefined;
+  }
+
+  /** A table was altered after statements on it were prepared here: they fail for as long as the session lasts. */
+  get stale(): boolean {
+    return this.#stale;
   }
 
   /** Calls `fn` once when the connection breaks (at once when it has). */
@@ -71,6 +83,7 @@ export class Session {
   }
 
   #explain(name: string, error: unknown): unknown {
+    if (isStalePlan(error)) this.#stale = true;
     if (isSqlStateError(error) && !isFatal(error)) return new StatementFailed(name, error);
     const silent = error instanceof Error && error.message === readTimeoutMessage;
     if (isFatal(error) || silent) this.#markLost(error);

@@ -1,5 +1,11 @@
 import { assert } from "../lib/assert.ts";
-import { CommitRefused, CommitUnknown, DatabaseUnavailable } from "./errors.ts";
+import {
+  CommitRefused,
+  CommitUnknown,
+  DatabaseUnavailable,
+  isStalePlan,
+  isStandbyRefusal,
+} from "./errors.ts";
 import type { Session } from "./session.ts";
 import type { Sql, Statement, WriteTx } from "./sql.ts";
 import type { Stats } from "./stats.ts";
@@ -27,7 +33,7 @@ export function beginText(
   );
 }
 
-/** "unused": the connection was found broken before anything ran on it. */
+/** "unused": the connection was found broken, or its statements stale, before anything ran on it. */
 export type Outcome<T> = { value: T } | "unused";
 
 export async function runTransaction<T>(
@@ -44,7 +50,7 @@ export async function runTransaction<T>(
   } catch (error) {
     if (wasBroken(error)) return "unused";
     await rollback(session, operation, stats);
-    throw error;
+    throw isStandbyRefusal(error) ? new DatabaseUnavailable("standby", error) : error;
   }
   const tx = openTransaction(session, operation);
   let value: T;
@@ -79,7 +85,7 @@ export async function readOnce<R>(
   ]);
   for (const result of [began, rows, ended]) {
     if (result.status === "fulfilled") continue;
-    if (wasBroken(result.reason)) return "unused";
+    if (wasBroken(result.reason) || isStalePlan(result.reason)) return "unused";
     throw result.reason;
   }
   assert(rows.status === "fulfilled", "all three were fulfilled");

@@ -24,7 +24,11 @@ export const layers: Readonly<Record<string, Layer>> = {
   bus: { imports: below, packages: ["@nats-io/transport-node", "zod"] },
   parts: { imports: below },
   models: { imports: below, packages: ["@ai-sdk/*", "zod"] },
-  tools: { imports: below, types: ["models"], packages: ["zod"] },
+  tools: {
+    imports: below,
+    types: ["models"],
+    packages: ["zod", "@modelcontextprotocol/client", "@modelcontextprotocol/server"],
+  },
   worker: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts", "models", "tools"],
   },
@@ -33,12 +37,19 @@ export const layers: Readonly<Record<string, Layer>> = {
     packages: ["zod", "ws"],
   },
   http: {
-    imports: [...below, "postgres", "store", "machine", "stream"],
-    types: ["models", "tools", "parts"],
-    packages: ["fastify", "fastify-type-provider-zod", "@fastify/*", "ws", "zod"],
+    imports: [...below, "postgres", "store", "machine", "stream", "tools"],
+    types: ["models", "parts"],
+    packages: [
+      "fastify",
+      "fastify-type-provider-zod",
+      "@fastify/*",
+      "@modelcontextprotocol/server",
+      "ws",
+      "zod",
+    ],
   },
   telemetry: { imports: ["lib"], packages: ["pino", "prom-client"] },
-  config: { imports: ["lib", "@parley/protocol"], packages: ["zod"] },
+  config: { imports: ["lib", "@parley/protocol"], types: ["tools"], packages: ["zod"] },
   engine: {
     imports: [
       ...below,
@@ -57,8 +68,17 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   cli: {
-    imports: [...below, "postgres", "store", "telemetry", "config", "engine", "@parley/client"],
-    packages: ["commander", "zod"],
+    imports: [
+      ...below,
+      "postgres",
+      "store",
+      "tools",
+      "telemetry",
+      "config",
+      "engine",
+      "@parley/client",
+    ],
+    packages: ["commander", "zod", "@modelcontextprotocol/server"],
   },
   // The public surface: what an embedding application imports.
   index: { imports: ["lib", "postgres", "tools", "models", "config", "engine"] },
@@ -142,7 +162,15 @@ interface Ban {
 }
 
 const clock = ["lib/clock.ts", "lib/manual-clock.ts"];
-const socketOwners = ["postgres/", "http/", "models/", "cli/", "bus/", "stream/relay/"];
+const socketOwners = [
+  "postgres/",
+  "http/",
+  "models/",
+  "cli/",
+  "bus/",
+  "stream/relay/",
+  "tools/mcp/",
+];
 
 export const bans: readonly Ban[] = [
   { what: "Date.now", pattern: /\bDate\.now\b/, except: clock, instead: "Clock.now" },
@@ -205,7 +233,7 @@ export const bans: readonly Ban[] = [
   {
     what: "fetch",
     pattern: /(?<![.\w])(?:globalThis\.)?fetch\s*\(|\bglobalThis\.fetch\b/,
-    except: ["models/", "cli/"],
+    except: ["models/", "cli/", "tools/mcp/"],
     instead: "the port of the layer that owns sockets",
   },
   {

@@ -1,5 +1,6 @@
 import type { JsonObject } from "@parley/protocol";
 import type { Tool } from "./tool.ts";
+import type { ToolSource } from "./tool-source.ts";
 
 /** What a model is told of a tool. */
 export interface ToolOffer {
@@ -8,9 +9,10 @@ export interface ToolOffer {
   input_schema: JsonObject;
 }
 
-/** The server tools of one replica, by name. */
+/** The server tools of one replica, by name: registered ones, which win, and those of sources. */
 export class ToolRegistry {
   readonly #tools = new Map<string, Tool>();
+  readonly #sources: ToolSource[] = [];
 
   constructor(tools: Iterable<Tool> = []) {
     for (const tool of tools) this.register(tool);
@@ -29,13 +31,28 @@ export class ToolRegistry {
     };
   }
 
-  get(name: string): Tool | undefined {
-    return this.#tools.get(name);
+  /** Tools that come and go. Of two sources with a tool of one name, the first counts. */
+  addSource(source: ToolSource): void {
+    this.#sources.push(source);
   }
 
-  /** All tools, or those offered to a `provider/model`, in the order of registration. */
+  get(name: string): Tool | undefined {
+    const registered = this.#tools.get(name);
+    if (registered !== undefined) return registered;
+    for (const source of this.#sources) {
+      const tool = source.get(name);
+      if (tool !== undefined) return tool;
+    }
+    return undefined;
+  }
+
+  /** All tools, or those offered to a `provider/model`, in the order of registration, then of their sources. */
   list(model?: string): Tool[] {
-    const tools = [...this.#tools.values()];
+    const byName = new Map(this.#tools);
+    for (const tool of this.#sources.flatMap((source) => source.list())) {
+      if (!byName.has(tool.name)) byName.set(tool.name, tool);
+    }
+    const tools = [...byName.values()];
     return model === undefined ? tools : tools.filter((tool) => tool.offeredTo(model));
   }
 

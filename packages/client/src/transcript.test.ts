@@ -61,6 +61,11 @@ describe("messages", () => {
     expect(late.messages.map((m) => m.id)).toEqual([1, 2, 4]);
   });
 
+  it("a server that starts over in the middle of a connection does not take back `ready`", () => {
+    expect(fold(said(1, 1), ready, historyReset(), said(1, 1)).ready).toBe(true);
+    expect(fold(historyReset(), said(1, 1)).ready).toBe(false);
+  });
+
   it("all come anew after a reset of everything, in a database that has lost some, too", () => {
     const t = fold(said(1, 1), said(2, 9), historyReset(), said(1, 1), ready, said(2, 3));
     expect(t.messages.map((m) => [m.id, m.revision])).toEqual([

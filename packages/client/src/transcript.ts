@@ -201,6 +201,8 @@ function startOver(t: Transcript, reset: EventData<"history_reset">): Transcript
     ...emptyTranscript,
     chat: t.chat,
     status: t.status,
+    // A server may start over in the middle of a connection, and says `ready` once in each.
+    ready: t.ready,
     hasMore: reset.has_more,
     before: reset.before,
     internal: {

@@ -12,6 +12,8 @@ export interface DatabaseProxy {
   goSilent(): void;
   /** Passes everything on again, to those that are left and to new ones. */
   restore(): void;
+  /** Passes on every answer only after this long; 0: at once. */
+  slowDown(answerMs: number): void;
   /** Lets the next COMMIT through and breaks its connection instead of passing on the answer. */
   loseNextCommitAnswer(): void;
   close(): Promise<void>;
@@ -27,7 +29,7 @@ export async function createDatabaseProxy(target: {
   const folder = await mkdtemp(join(tmpdir(), "parley-proxy-"));
   const socketName = `.s.PGSQL.${target.port}`;
   const links = new Set<Link>();
-  const state: State = { mode: "pass", loseCommit: false };
+  const state: State = { mode: "pass", loseCommit: false, answerMs: 0 };
   const server = createServer((client) => {
     if (state.mode === "away") {
       client.destroy();
@@ -55,6 +57,9 @@ export async function createDatabaseProxy(target: {
       state.mode = "pass";
       for (const link of links) link.resume();
     },
+    slowDown(answerMs) {
+      state.answerMs = answerMs;
+    },
     loseNextCommitAnswer() {
       state.loseCommit = true;
     },
@@ -69,6 +74,7 @@ export async function createDatabaseProxy(target: {
 interface State {
   mode: "pass" | "away" | "silent";
   loseCommit: boolean;
+  answerMs: number;
 }
 
 class Link {
@@ -87,7 +93,17 @@ class Link {
       }
       this.#server.write(chunk);
     });
-    this.#server.on("data", (chunk) => (cutAtAnswer ? this.cut() : client.write(chunk)));
+    // Timers of one length fire in the order in which they were set; a change of it waits for what is under way.
+    let late = 0;
+    this.#server.on("data", (chunk) => {
+      if (cutAtAnswer) return this.cut();
+      if (state.answerMs === 0 && late === 0) return void client.write(chunk);
+      late += 1;
+      setTimeout(() => {
+        late -= 1;
+        client.write(chunk);
+      }, state.answerMs);
+    });
     for (const socket of [client, this.#server]) {
       socket.on("error", () => this.cut());
       socket.on("close", () => this.cut());

@@ -7,6 +7,9 @@ export interface NatsServer {
   readonly url: string;
   /** Ends the server, hard, and starts it again at the same port. */
   restart(): Promise<void>;
+  /** Ends it, hard, until `comeBack`. */
+  goAway(): Promise<void>;
+  comeBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -15,6 +18,7 @@ export async function startNatsServer(): Promise<NatsServer> {
   const port = await freePort();
   let child = await launch(port);
   const end = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill("SIGKILL");
     await exited;
@@ -23,6 +27,10 @@ export async function startNatsServer(): Promise<NatsServer> {
     url: `nats://127.0.0.1:${port}`,
     async restart() {
       await end();
+      child = await launch(port);
+    },
+    goAway: end,
+    async comeBack() {
       child = await launch(port);
     },
     stop: end,

@@ -91,7 +91,7 @@ class PostgresDatabase implements Database {
   readonly #random: Random;
   readonly #pool: Pool;
   readonly #sessions = new WeakMap<PoolClient, Session>();
-  /** Those that were made after tables were last altered: the others are replaced as they come up. */
+  /** Those of a primary, made after tables were last altered: the others are replaced as they come up. */
   #fresh = new WeakSet<Session>();
   readonly #identity = new IdentityWatch();
   readonly #reconnectListeners = new Set<() => void>();
@@ -226,10 +226,11 @@ class PostgresDatabase implements Database {
     }
     const session = new Session(client, this.stats);
     this.#sessions.set(client, session);
-    this.#fresh.add(session);
     session.onLost((cause) => this.#noteLost(cause));
     try {
-      this.#identity.see(await readIdentity(session.sql("connect")));
+      const found = await readIdentity(session.sql("connect"));
+      this.#identity.see(found);
+      if (!found.standby) this.#fresh.add(session);
     } catch (error) {
       client.release(true);
       throw error;

@@ -6,19 +6,25 @@ export interface DatabaseIdentity {
   timeline: number;
 }
 
+export interface FoundIdentity extends DatabaseIdentity {
+  /** It may be promoted at any moment, and be another one from then on, under connections that stay. */
+  standby: boolean;
+}
+
 /**
  * The timeline comes from the write position where there is one: the control file keeps the old timeline until
  * the first checkpoint after a promotion.
  */
-export async function readIdentity(sql: Sql): Promise<DatabaseIdentity> {
-  const [row] = await sql.query<DatabaseIdentity>({
+export async function readIdentity(sql: Sql): Promise<FoundIdentity> {
+  const [row] = await sql.query<FoundIdentity>({
     name: "database_identity",
     text: `
       select (select system_identifier::text from pg_control_system()) as "systemIdentifier",
         case when pg_is_in_recovery()
           then (select timeline_id from pg_control_checkpoint())
           else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
-        end as "timeline"`,
+        end as "timeline",
+        pg_is_in_recovery() as "standby"`,
   });
   if (!row) throw new Error("the database did not name itself");
   return row;

@@ -6,12 +6,22 @@ import { fileURLToPath } from "node:url";
 import { createClient, ParleyApiError, ParleyNetworkError, type Client } from "@parley/client";
 import pg from "pg";
 import type { Random } from "../../src/lib/random.ts";
-import { startEmbedded } from "../../src/postgres/embedded.ts";
-import { startServerProcess, temporaryFolder, type ServerProcess } from "../server-process.ts";
+import { startEmbedded, type EmbeddedServer } from "../../src/postgres/embedded.ts";
+import { createDatabaseProxy, type DatabaseProxy } from "../database-proxy.ts";
+import {
+  databaseUrl,
+  startServerProcess,
+  temporaryFolder,
+  type ServerProcess,
+} from "../server-process.ts";
 
 /** Replicas as processes over one database, each of which may be killed and started again. */
 export interface Fleet {
   readonly members: readonly Member[];
+  /** The server itself, whose bad days these are. */
+  readonly database: EmbeddedServer & { readonly clusterDir: string };
+  /** Between replicas and database, where it was asked for. */
+  readonly proxy: DatabaseProxy | null;
   /** SQL from outside. */
   sql<R extends pg.QueryResultRow>(text: string): Promise<R[]>;
   /** Asks any replica, another one where that is away, with the same key: the wish takes effect once. */
@@ -31,6 +41,7 @@ export interface Member {
   readonly index: number;
   readonly client: Client;
   readonly up: boolean;
+  readonly url: string;
   readonly pid: number;
   signal(signal: NodeJS.Signals): void;
   /** Ends it with this signal, and starts it again at the same address. */
@@ -43,6 +54,9 @@ export interface FleetOptions {
   readonly random: Random;
   readonly seed: string;
   readonly env?: Record<string, string>;
+  /** The port of a provider of the test's own; else one is started as a process. */
+  readonly providerPort?: number;
+  readonly throughProxy?: boolean;
 }
 
 const wishMsMax = 30_000;
@@ -52,9 +66,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   await chmod(folder.path, 0o755); // as root without user namespaces the database runs as nobody
   const embedded = await startEmbedded({ dataDir: join(folder.path, "db") });
   const { host, port, user, database } = embedded.settings;
-  const provider = await startProviderProcess(options.seed);
+  const proxy = options.throughProxy === true ? await createDatabaseProxy(embedded.settings) : null;
+  const provider =
+    options.providerPort === undefined
+      ? await startProviderProcess(options.seed)
+      : { port: options.providerPort, close: () => {} };
   const env = {
-    PARLEY_DATABASE_URL: `postgresql://${user}@${encodeURIComponent(host)}:${port}/${database}`,
+    PARLEY_DATABASE_URL: databaseUrl(proxy ?? embedded),
     OPENAI_API_KEY: "test-key",
     OPENAI_BASE_URL: `http://127.0.0.1:${provider.port}/v1`,
     PARLEY_LOG_LEVEL: "info",
@@ -71,6 +89,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     members.push(member);
   }
   const session = new pg.Pool({ host, port, user, database, max: 2 });
+  session.on("error", () => {}); // its server was ended: the next statement connects anew
   const up = (): FleetMember[] => members.filter((member) => member.up);
   const any = (): FleetMember => {
     const candidates = up().length > 0 ? up() : members;
@@ -78,6 +97,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
   return {
     members,
+    database: { ...embedded, clusterDir: join(folder.path, "db", "postgres") },
+    proxy,
     any,
     sql: async <R extends pg.QueryResultRow>(text: string) => (await session.query<R>(text)).rows,
     async anywhere(wish) {
@@ -109,6 +130,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       await Promise.all(members.map(async (member) => await member.end("SIGKILL")));
       await session.end();
       provider.close();
+      await proxy?.close();
       await embedded.stop();
       await folder.remove();
     },
@@ -142,6 +164,10 @@ class FleetMember implements Member {
 
   get client(): Client {
     return this.#client!;
+  }
+
+  get url(): string {
+    return this.#server!.url;
   }
 
   get pid(): number {

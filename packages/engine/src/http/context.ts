@@ -6,7 +6,7 @@ import type { ModelPort } from "../models/model-port.ts";
 import type { Database } from "../postgres/database.ts";
 import type { ChatAccess } from "./access.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
-import type { ChatSignals } from "./chat-signals.ts";
+import type { ChatSignals } from "../machine/chat-signals.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { StreamRegistry } from "./transports/stream-registry.ts";
 

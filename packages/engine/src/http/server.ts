@@ -15,7 +15,7 @@ import { createApp, type App, type Refuse } from "./app.ts";
 import type { Site } from "./auth/authenticate.ts";
 import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
-import { ChatSignals } from "./chat-signals.ts";
+import { ChatSignals } from "../machine/chat-signals.ts";
 import type { ModelCatalogue } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { addHooks } from "./hooks.ts";

@@ -2,7 +2,7 @@ import type { Interrupt, InterruptAnswer } from "@parley/protocol";
 import { chatOf, messageOf } from "../../domain/representation.ts";
 import type { ChatRow, MessageRow } from "../../domain/rows.ts";
 import { stateOf } from "../../domain/state.ts";
-import { interrupt } from "../../machine/transitions/interrupt.ts";
+import { interrupt, interruptDescendants } from "../../machine/transitions/interrupt.ts";
 import type { WriteTx } from "../../postgres/sql.ts";
 import { readLastPartial } from "../../store/outcomes.ts";
 import type { Caller } from "../auth/caller.ts";
@@ -36,7 +36,10 @@ export async function interruptCommand(
       key,
       "http.interrupt",
       async (chat, transaction) => {
-        const row = isMeant(chat, request)
+        const meant = isMeant(chat, request);
+        // A chat that has come to its end may have left sub-agents at work.
+        if (!meant && request.turn === undefined) await interruptDescendants(transaction, id);
+        const row = meant
           ? await transaction.update(
               id,
               async (bundle) => {

@@ -5,6 +5,7 @@ import { deleteMessagesFrom, readMessage } from "../../store/messages.ts";
 import { clearQueue } from "../../store/queue.ts";
 import { assertClientIdFree, userMessage, type UserMessage } from "../enter-history.ts";
 import { transition } from "../transition.ts";
+import { interruptDescendants } from "./interrupt.ts";
 
 export interface EditMessage {
   readonly message_id: number;
@@ -46,15 +47,19 @@ export const editMessage = transition<EditMessage, MessageRow>(
         created_by: input.created_by,
       }),
     );
-    await bundle.set({
-      status: "running",
-      last_error: null,
-      hold: false,
-      compaction_requested_at: null,
-      compact_only: false,
-      requires_action_deadline_at: null,
-      turn_message_id: entered.id,
-    });
+    await Promise.all([
+      bundle.set({
+        status: "running",
+        last_error: null,
+        hold: false,
+        compaction_requested_at: null,
+        compact_only: false,
+        requires_action_deadline_at: null,
+        turn_message_id: entered.id,
+      }),
+      // What they were started for is not said any more.
+      interruptDescendants(bundle.transaction, chatId),
+    ]);
     return entered;
   },
   { variantOf: ({ keep_queue }) => (keep_queue ? "keep_queue" : undefined) },

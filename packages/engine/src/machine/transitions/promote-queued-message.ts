@@ -5,6 +5,7 @@ import type { Bundle } from "../bundle.ts";
 import { arrangeQueue, promote, readQueueAndCalls } from "../enter-history.ts";
 import { refuseQueued } from "../enter-history.ts";
 import { transition } from "../transition.ts";
+import { interruptDescendants } from "./interrupt.ts";
 
 export interface PromoteQueuedMessage {
   readonly queued_id: number;
@@ -22,7 +23,10 @@ export const promoteQueuedMessage = transition<PromoteQueuedMessage, MessageRow[
     if (queued === undefined) throw new QueuedMessageNotFound(queued_id);
     if (bundle.state === "R1" || bundle.state === "I1") {
       await moveToHead(bundle, queue, queued);
-      await bundle.set({ status: "interrupting", hold: false });
+      await Promise.all([
+        bundle.set({ status: "interrupting", hold: false }),
+        interruptDescendants(bundle.transaction, bundle.chatId),
+      ]);
       return [];
     }
     const { entered, messages } = await promote(bundle, queued, calls, "cancelled");

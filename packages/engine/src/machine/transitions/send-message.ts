@@ -14,6 +14,7 @@ import {
   type UserMessage,
 } from "../enter-history.ts";
 import { transition } from "../transition.ts";
+import { interruptDescendants } from "./interrupt.ts";
 
 export interface SendMessage {
   readonly message: UserMessage;
@@ -91,7 +92,10 @@ async function wait(bundle: Bundle, input: SendMessage): Promise<QueueRow> {
   const queued = await insertQueued(tx, chatId, { ...input.message, manner }, queue_length);
   if (manner !== "interrupt") return queued;
   const position = queue_length === 0 ? 0 : await moveBehindInterrupts(bundle, queued);
-  await bundle.set({ status: "interrupting", hold: false, requires_action_deadline_at: null });
+  await Promise.all([
+    bundle.set({ status: "interrupting", hold: false, requires_action_deadline_at: null }),
+    interruptDescendants(bundle.transaction, chatId),
+  ]);
   return { ...queued, position };
 }
 

@@ -13,18 +13,25 @@ export class ChatSignals {
     this.#wake(hint.chat_id);
   }
 
-  /** A flag that is set with every change from now on, until `stop`. */
-  follow(chatId: string): { readonly wake: Wake; stop(): void } {
+  /** A flag that is set with every change of any of these chats from now on, until `stop`. */
+  follow(...chatIds: string[]): { readonly wake: Wake; stop(): void } {
     const wake = new Wake();
-    const wakes = this.#waiting.get(chatId) ?? new Set<Wake>();
-    this.#waiting.set(chatId, wakes);
-    wakes.add(wake);
+    const stops = chatIds.map((chatId) => this.#add(chatId, wake));
     return {
       wake,
       stop: () => {
-        wakes.delete(wake);
-        if (wakes.size === 0 && this.#waiting.get(chatId) === wakes) this.#waiting.delete(chatId);
+        for (const stop of stops) stop();
       },
+    };
+  }
+
+  #add(chatId: string, wake: Wake): () => void {
+    const wakes = this.#waiting.get(chatId) ?? new Set<Wake>();
+    this.#waiting.set(chatId, wakes);
+    wakes.add(wake);
+    return () => {
+      wakes.delete(wake);
+      if (wakes.size === 0 && this.#waiting.get(chatId) === wakes) this.#waiting.delete(chatId);
     };
   }
 

@@ -83,6 +83,7 @@ describe("each call", () => {
       (c) => c.decideApprovals(chatId, [{ tool_call_id: "t", decision: "deny" }]),
       { decisions: [{ tool_call_id: "t", decision: "deny" }] },
     ],
+    ["GET", `${api}/usage`, (c) => c.usage(chatId), null],
     ["GET", "/api/v1/models", (c) => c.models(), null],
     ["GET", "/healthz", (c) => c.health(), null],
   ];

@@ -23,6 +23,7 @@ import type {
   StreamTicketAnswer,
   ToolResults,
   ToolResultsAnswer,
+  UsageAnswer,
 } from "@parley/protocol";
 import { call, type Answer, type Call } from "./call.ts";
 import type { ClientContext } from "./options.ts";
@@ -110,6 +111,10 @@ export function createRest(context: ClientContext) {
     deleteChat: async (chatId: string, options?: CallOptions): Promise<void> => {
       await send("DELETE", chatPath(chatId), undefined, options);
     },
+
+    /** What the chat has used, and what it has together with its sub-agents. */
+    usage: (chatId: string, options?: CallOptions): Promise<UsageAnswer> =>
+      read(`${chatPath(chatId)}/usage`, {}, options),
 
     forkChat: async (chatId: string, body: ForkChat = {}, options?: CallOptions): Promise<Chat> =>
       chatOf(await make("POST", `${chatPath(chatId)}/fork`, body, options)),

@@ -9,3 +9,4 @@ export * from "./messages.ts";
 export * from "./parts.ts";
 export * from "./requests.ts";
 export * from "./stream-close.ts";
+export * from "./usage.ts";

@@ -150,6 +150,8 @@ export const listChatsQuerySchema = z.strictObject({
     .optional(),
   archived: z.enum(["true", "false", "all"]).optional(),
   status: z.enum(["waiting", "running", "interrupting", "requires_action", "error"]).optional(),
+  /** The sub-agents of this chat, instead of the chats that are nobody's sub-agents. */
+  parent: z.uuid().optional(),
 });
 
 export const listMessagesQuerySchema = z.strictObject({

@@ -37,6 +37,7 @@ const routes: [string, string, unknown?][] = [
   ["POST", "/chats/ID/fork", {}],
   ["POST", "/chats/ID/title", { title: "x" }],
   ["POST", "/chats/ID/clear", {}],
+  ["GET", "/chats/ID/usage"],
   ["GET", "/chats/ID/messages"],
   ["POST", "/chats/ID/messages", { content: "x" }],
   ["PATCH", "/chats/ID/messages/1", { content: "x" }],

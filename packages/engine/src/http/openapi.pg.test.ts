@@ -62,6 +62,7 @@ test("every route of the API is in it", () => {
       "get /chats/{chat_id}",
       "get /chats/{chat_id}/messages",
       "get /chats/{chat_id}/stream",
+      "get /chats/{chat_id}/usage",
       "get /models",
       "get /tokens",
       "patch /chats/{chat_id}",

@@ -1,5 +1,6 @@
 import type { Usage } from "@parley/protocol";
 import type { AgentRow } from "../domain/agent.ts";
+import type { ModelUsage } from "../domain/usage.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import type { Sql, WriteTx } from "../postgres/sql.ts";
 
@@ -127,22 +128,19 @@ export async function readStanding(
   return row as Standing;
 }
 
-export interface ModelUsage extends Required<Usage> {
-  readonly model: string;
+export interface FamilyUsage extends ModelUsage {
   /** Of the chat itself, and not of one below it. */
   readonly own: boolean;
-  /** Replies, or what was kept of them. */
-  readonly replies: number;
 }
 
 /**
  * What the model calls of a chat and of everything below it have used, by model. Replies that an edit took out of the
  * transcript were paid for like the others; what a fork has copied was not paid for twice.
  */
-export async function readFamilyUsage(sql: Reader, chatId: string): Promise<ModelUsage[]> {
+export async function readFamilyUsage(sql: Reader, chatId: string): Promise<FamilyUsage[]> {
   const sum = (field: keyof Usage): string =>
     `coalesce(sum((m.usage ->> '${field}')::bigint), 0)::bigint as ${field}`;
-  return await sql.query<ModelUsage>({
+  return await sql.query<FamilyUsage>({
     name: "family.usage",
     text: `${below}
            select coalesce(m.model, c.model) as model, c.id = $1 as own, count(*)::integer as replies,

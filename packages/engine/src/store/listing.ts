@@ -11,6 +11,8 @@ export interface ListPosition {
 
 export interface ListRequest {
   readonly ownerId: string;
+  /** Whose sub-agents are wanted; null: the chats that are nobody's. */
+  readonly parentId: string | null;
   readonly limit: number;
   readonly after: ListPosition | null;
   /** Words that must all stand in the title or in what the user said. */
@@ -31,11 +33,12 @@ export async function listChats(
 ): Promise<ListedChat[]> {
   const { after } = request;
   return await sql.query<ListedChat>({
-    // Two texts, because the common case must not pay for the search with its plan.
-    name: request.words.length > 0 ? "chats.search" : "chats.list",
+    // Several texts, because the common case must not pay for the search with its plan.
+    name: `chats.${request.parentId === null ? "" : "children_"}${request.words.length > 0 ? "search" : "list"}`,
     text: `select c.*, (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_us
            from parley.chats c
            where c.owner_id = $1
+             and c.parent_chat_id ${request.parentId === null ? "is not distinct from" : "="} $9::uuid
              and ($3::bigint is null or (c.last_message_at, c.id) <
                (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid))
              and c.labels @> $5::jsonb and c.labels ?& $6::text[]
@@ -51,13 +54,14 @@ export async function listChats(
       request.labelKeys,
       request.archived,
       request.status,
+      request.parentId,
       ...(request.words.length > 0 ? [request.words.map(patternOf)] : []),
     ],
   });
 }
 
 const searchText = `and not exists (
-  select from unnest($9::text[]) as words (pattern)
+  select from unnest($10::text[]) as words (pattern)
   where coalesce(c.title not ilike pattern, true) and not exists (
     select from parley.chat_messages m, jsonb_array_elements(m.parts) as part
     where m.chat_id = c.id and m.role = 'user' and m.visibility <> 'model' and not m.deleted

@@ -3,7 +3,7 @@ import type { Database } from "../postgres/database.ts";
 import type { ReadTx } from "../postgres/sql.ts";
 
 /**
- * The list of a principal's chats, as a stream reads it. Its position is a transaction id: rows carry the id of the
+ * The list of a principal's chats, as a stream reads it, without those that work for others. Its position is a transaction id: rows carry the id of the
  * transaction that changed them last, and what a snapshot could not see was written by transactions at or after its
  * oldest open one (`xmin`). Reading from there again misses no late commit.
  */
@@ -85,7 +85,8 @@ async function readChanged(
 ): Promise<Raw<WatchedChat>[]> {
   return await tx.query<Raw<WatchedChat>>({
     name: "watch.changed",
-    text: `select * from parley.chats where owner_id = $1 and changed_xid >= $2::xid8
+    text: `select * from parley.chats
+           where owner_id = $1 and parent_chat_id is null and changed_xid >= $2::xid8
            order by changed_xid, id limit $3`,
     values: [ownerId, String(since), limit],
   });
@@ -112,7 +113,8 @@ async function readNewestChats(
 ): Promise<Raw<WatchedChat>[]> {
   return await tx.query<Raw<WatchedChat>>({
     name: "watch.newest",
-    text: `select * from parley.chats where owner_id = $1 order by last_message_at desc, id desc limit $2`,
+    text: `select * from parley.chats where owner_id = $1 and parent_chat_id is null
+           order by last_message_at desc, id desc limit $2`,
     values: [ownerId, limit],
   });
 }
@@ -131,7 +133,8 @@ export async function findChangedLists(
     {
       name: "watch.changed_lists",
       text: `select l.owner_id from unnest($1::uuid[], $2::text[]) as l (owner_id, since)
-             where exists (select from parley.chats c where c.owner_id = l.owner_id and c.changed_xid >= l.since::xid8)
+             where exists (select from parley.chats c where c.owner_id = l.owner_id
+                           and c.parent_chat_id is null and c.changed_xid >= l.since::xid8)
                or exists (select from parley.chat_tombstones t
                           where t.owner_id = l.owner_id and t.changed_xid >= l.since::xid8)`,
       values: [lists.map((l) => l.ownerId), lists.map((l) => String(l.since))],

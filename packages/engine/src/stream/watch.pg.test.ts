@@ -104,6 +104,23 @@ describe("the list", () => {
     ).rejects.toMatchObject({ code: "invalid_cursor" });
   });
 
+  it("is without sub-agents, however busy they are", async () => {
+    const parent = await world.running();
+    const client = await (await world.openWatch()).ready();
+    const child = await world.running();
+    await world.sql(
+      `update parley.chats set parent_chat_id = '${parent}', root_chat_id = '${parent}' where id = '${child}'`,
+    );
+    await world.turn(child, ["x"]);
+    await world.turn(parent, ["y"]);
+    await world.clock.advance(watchDebounceMs);
+    const version = (await listInDatabase()).get(parent);
+    await client.until((c) => listOf(c.events).get(parent) === version);
+    expect([...listOf(client.events).keys()]).toEqual([parent]);
+    const fresh = await (await world.openWatch()).ready();
+    expect([...listOf(fresh.events).keys()]).toEqual([parent]);
+  });
+
   it("does not skip what was committed late", async () => {
     const [late, early] = [await world.running(), await world.running()];
     const client = await (await world.openWatch()).ready();

@@ -14,7 +14,7 @@ const searchWordsMax = 10;
 
 const archivedFilter = { true: true, false: false, all: null } as const;
 
-/** A page of the caller's chats, the one with the newest message first. */
+/** A page of the caller's chats, or of one's sub-agents, the one with the newest message first. */
 export async function listChatsCommand(
   context: HttpContext,
   caller: Caller,
@@ -24,6 +24,7 @@ export async function listChatsCommand(
   const { values, keys } = labelsOf(query.label);
   const rows = await listChats(reader(context.database, "http.list_chats"), {
     ownerId: caller.principalId,
+    parentId: query.parent ?? null,
     limit: limit + 1,
     after: query.cursor === undefined ? null : positionOf(query.cursor),
     words: wordsOf(query.search),

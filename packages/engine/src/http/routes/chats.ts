@@ -9,6 +9,7 @@ import {
   listChatsQuerySchema,
   patchChatSchema,
   titleSchema,
+  usageAnswerSchema,
 } from "@parley/protocol";
 import { chatOf } from "../../domain/representation.ts";
 import type { App } from "../app.ts";
@@ -18,6 +19,7 @@ import { deleteChatCommand } from "../commands/delete-chat.ts";
 import { forkChatCommand } from "../commands/fork-chat.ts";
 import { listChatsCommand } from "../commands/list-chats.ts";
 import { patchChatCommand } from "../commands/patch-chat.ts";
+import { usageCommand } from "../commands/usage.ts";
 import type { HttpContext } from "../context.ts";
 import { answers, bodyRefusals } from "../openapi.ts";
 import { chatParams } from "./params.ts";
@@ -55,7 +57,8 @@ export function chatRoutes(app: App, context: HttpContext): void {
     schema: {
       operationId: "listChats",
       tags,
-      summary: "The chats of the caller, the one with the newest message first",
+      summary:
+        "The chats of the caller, or the sub-agents of one, that with the newest message first",
       querystring: listChatsQuerySchema,
       response: answers({ 200: listChatsAnswerSchema }, ["invalid_cursor"]),
     },
@@ -76,6 +79,19 @@ export function chatRoutes(app: App, context: HttpContext): void {
       const chat = chatOf(await context.access.read(caller, params.chat_id));
       return { ...chat, chat };
     },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/chats/:chat_id/usage",
+    schema: {
+      operationId: "getUsage",
+      tags,
+      summary: "What the chat, and it with its sub-agents, has used",
+      params: chatParams,
+      response: answers({ 200: usageAnswerSchema }, ["chat_not_found"]),
+    },
+    handler: async ({ caller, params }) => await usageCommand(context, caller, params.chat_id),
   });
 
   app.route({

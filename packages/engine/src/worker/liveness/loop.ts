@@ -174,7 +174,10 @@ export class Liveness {
       }
       const lapsed = sentAt - (this.#state.beatSentAt ?? sentAt) > options.leaseMs;
       this.#apply({ type: "beat", sentAt });
-      if (lapsed) onLapsed();
+      if (lapsed) {
+        logger.warn({ worker_id: workerId }, "the lease was over: others may have taken chats");
+        onLapsed();
+      }
     }
     for (const resolve of this.#beaten.splice(0)) resolve();
   }

@@ -80,7 +80,7 @@ function setup() {
   const run = (calls: ToolCallPart[], more: Partial<BatchOptions> = {}) =>
     runBatch(
       calls.map((call) => ({ call, idempotencyKey: `key ${call.tool_call_id}` })),
-      { tools: registry, clock, signal: abort.signal, ...more },
+      { chatId: "chat", tools: registry, clock, signal: abort.signal, ...more },
     );
   return { clock, abort, registry, run };
 }

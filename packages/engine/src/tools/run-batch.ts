@@ -3,6 +3,7 @@ import { linked, onAbort } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import { storableJson, storableText } from "../lib/storable.ts";
 import { cutOutput, cutText } from "./cut-output.ts";
+import { Idling, type IdlingCall } from "./idling.ts";
 import type { Tool } from "./tool.ts";
 
 export interface BatchCall {
@@ -20,6 +21,7 @@ export interface CallOutcome {
 }
 
 export interface BatchOptions {
+  chatId: string;
   tools: { get: (name: string) => Tool | undefined };
   clock: Pick<Clock, "timer">;
   /** Stops the batch: calls still running end as `stopped`, promptly, whether they listen or not. */
@@ -29,6 +31,8 @@ export interface BatchOptions {
   /** As each call ends, in any order. The batch waits for it, and fails when it does. */
   onEnd?: (outcome: CallOutcome, call: ToolCallPart) => Promise<void> | void;
   onProgress?: (call: ToolCallPart, progress: Json) => void;
+  /** Every call that has not ended only waits, from now on or no longer. Must not throw. */
+  onIdle?: (idle: boolean) => Promise<void>;
 }
 
 /** Enough of an error's message for a model to mend its call. */
@@ -43,9 +47,12 @@ export async function runBatch(
   calls: readonly BatchCall[],
   options: BatchOptions,
 ): Promise<CallOutcome[]> {
+  const idling = new Idling(calls.length, options.onIdle);
   const ends = await Promise.allSettled(
     calls.map(async (each) => {
-      const outcome = await runCall(each, options);
+      const own = idling.call();
+      const outcome = await runCall(each, options, own.idle);
+      await own.end();
       await options.onEnd?.(outcome, each.call);
       return outcome;
     }),
@@ -56,7 +63,11 @@ export async function runBatch(
   });
 }
 
-async function runCall(batchCall: BatchCall, options: BatchOptions): Promise<CallOutcome> {
+async function runCall(
+  batchCall: BatchCall,
+  options: BatchOptions,
+  idle: IdlingCall["idle"],
+): Promise<CallOutcome> {
   const { call } = batchCall;
   const tool = options.tools.get(call.tool_name);
   if (tool === undefined) return failed(call, "refused", `There is no tool "${call.tool_name}".`);
@@ -73,14 +84,15 @@ async function runCall(batchCall: BatchCall, options: BatchOptions): Promise<Cal
       `The arguments do not fit the tool's schema: ${validated.problem}`,
     );
   }
-  return await execute(tool, validated.input, batchCall, options);
+  return await execute(tool, validated.input, batchCall, options, idle);
 }
 
 async function execute(
   tool: Tool,
   input: Json,
   { call, idempotencyKey }: BatchCall,
-  { clock, signal, onProgress, outputBytesMax = Number.POSITIVE_INFINITY }: BatchOptions,
+  { chatId, clock, signal, onProgress, outputBytesMax = Number.POSITIVE_INFINITY }: BatchOptions,
+  idle: IdlingCall["idle"],
 ): Promise<CallOutcome> {
   using abort = linked(signal);
   const bytesMax = Math.min(tool.outputBytesMax, outputBytesMax);
@@ -98,7 +110,13 @@ async function execute(
   const run = async (): Promise<CallOutcome> => {
     if (signal.aborted) return failed(call, "stopped", "The call was stopped before it ran.");
     try {
-      const output = await tool.execute(input, { signal: abort.signal, idempotencyKey, progress });
+      const output = await tool.execute(input, {
+        signal: abort.signal,
+        idempotencyKey,
+        progress,
+        chatId,
+        idle,
+      });
       return finished(call, cutOutput(storableJson(output), bytesMax));
     } catch (error) {
       return failed(call, "failed", cutText(messageOf(error), bytesMax));

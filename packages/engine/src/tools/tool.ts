@@ -11,6 +11,13 @@ export interface ToolContext {
   idempotencyKey: string;
   /** Shown to people while the call runs; neither stored nor sent to the model. */
   progress: (value: Json) => void;
+  /** The chat in which the model made the call. */
+  chatId: string;
+  /**
+   * Runs a wait for what others do. While all calls of the step that have not ended only wait, the chat holds no slot
+   * and no capacity; it needs none to go on.
+   */
+  idle: <T>(wait: () => Promise<T>) => Promise<T>;
 }
 
 export type Validated = { ok: true; input: Json } | { ok: false; problem: string };

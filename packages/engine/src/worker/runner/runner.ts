@@ -75,6 +75,7 @@ export class Runner {
   /** A model call or working tools are, or are about to be, in flight. What waits takes no capacity. */
   get working(): boolean {
     const { row } = this.#state;
+    if (this.#running?.idle === true) return false;
     return this.live && (row === null ? this.#options.working : row.status === "running");
   }
 
@@ -121,7 +122,7 @@ export class Runner {
     if (this.#draining) return;
     this.#draining = true;
     const { row } = this.#state;
-    if (row !== null && this.#isWaiting(row)) this.giveBack();
+    if (row !== null && (this.#isWaiting(row) || this.#running?.idle === true)) this.giveBack();
   }
 
   /** Gives the chat up at once, wherever its task is. What was said so far is in the checkpoint. */
@@ -200,6 +201,7 @@ export class Runner {
       isDraining: () => this.#draining,
       onCommitted: (own) => this.#adopt(running, own),
       onForeign: (other) => this.see(other),
+      onIdle: () => this.#onIdle(running),
       look: async () => {
         await this.#read();
         return this.#running === running ? this.#state.row : null;
@@ -215,6 +217,13 @@ export class Runner {
       const work = this.#draining && this.#isWaiting(row) ? abandonChat : works[task.kind];
       await this.#driven(running, work);
     });
+  }
+
+  /** What only waits takes no place: others may have it. A server that stops does not wait for it either. */
+  #onIdle(running: TaskRun): void {
+    if (this.#running !== running || !running.idle) return;
+    if (this.#draining) this.giveBack();
+    else this.#options.onRoom();
   }
 
   /** Runs the work until it ends in a way that says something, and tells the state how. */

@@ -5,6 +5,7 @@ import { defined } from "../../lib/assert.ts";
 import { backoffMs } from "../../lib/backoff.ts";
 import type { Bundle } from "../../machine/bundle.ts";
 import { isTransient } from "../../postgres/errors.ts";
+import { leaveSlot, resumeSlot } from "../../store/idle-slots.ts";
 import {
   Cancelled,
   throwIfCancelled,
@@ -38,6 +39,8 @@ export interface TaskRunOptions {
   readonly onCommitted: (row: ChatRow) => void;
   /** A row that was held back turned out not to be this task's. */
   readonly onForeign: (row: ChatRow) => void;
+  /** The task has begun to only wait, or goes on. */
+  readonly onIdle: () => void;
   /** Reads the row and lets the runner decide by it; null when this task is not wanted any more. */
   readonly look: () => Promise<ChatRow | null>;
 }
@@ -50,6 +53,7 @@ export class TaskRun {
   /** The snapshot that a bundle of this task has bumped to, while its commit is on its way. */
   #committing: number | null = null;
   #heldBack: ChatRow | null = null;
+  #idle = false;
 
   constructor(options: TaskRunOptions) {
     this.#options = options;
@@ -58,6 +62,11 @@ export class TaskRun {
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** It only waits for what others do. */
+  get idle(): boolean {
+    return this.#idle && !this.signal.aborted;
   }
 
   /**
@@ -124,8 +133,28 @@ export class TaskRun {
         return isDraining();
       },
       memory,
+      idle: async (idle) => await this.#setIdle(idle),
       commit: async (operation, fn, options) => await this.#commit(operation, fn, options),
     };
+  }
+
+  async #setIdle(idle: boolean): Promise<void> {
+    const { services, chatId, runnerId, onIdle } = this.#options;
+    const { signal } = this;
+    const write = idle ? leaveSlot : resumeSlot;
+    if (!idle) this.#idle = false;
+    try {
+      await patiently({ ...services, chatId, signal }, "worker.slot", async () => {
+        await services.database.write(async (tx) => await write(tx, chatId, runnerId), {
+          operation: "worker.slot",
+        });
+      });
+    } catch (error) {
+      // Without a slot the chat is only counted wrongly, until its turn ends.
+      if (!(error instanceof Cancelled)) services.observer.taskFailed(chatId, "slot", error);
+    }
+    this.#idle = idle;
+    if (!signal.aborted) onIdle();
   }
 
   async #commit<T>(

@@ -53,6 +53,11 @@ export interface TaskContext extends TaskServices {
   readonly draining: boolean;
   readonly memory: RunnerMemory;
   /**
+   * The task only waits for what others do, from now on or no longer: it gives back its slot and its place in the
+   * worker's capacity, and has them again, over every limit, when this resolves. Does not throw.
+   */
+  readonly idle: (idle: boolean) => Promise<void>;
+  /**
    * One bundle under this runner's fence. Faults of the database that pass are waited out here, so that what a task
    * holds in memory (a finished reply, say) is not lost to them.
    *

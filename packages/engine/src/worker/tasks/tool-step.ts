@@ -71,6 +71,8 @@ async function run(ctx: TaskContext, planned: readonly PlannedCall[]): Promise<T
         tools: ctx.tools,
         clock: ctx.clock,
         signal: ctx.signal,
+        chatId: ctx.chatId,
+        onIdle: ctx.idle,
         onProgress: (call, progress) =>
           emit({ type: "tool-progress", tool_call_id: call.tool_call_id, progress }),
         onEnd: async ({ result, ended: how }, call) => {

@@ -46,6 +46,8 @@ export interface Member {
   signal(signal: NodeJS.Signals): void;
   /** Ends it with this signal, and starts it again at the same address. */
   restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
+  /** Adds up what the process has counted so far: once in its life, before it is ended. */
+  count(): Promise<void>;
   output(): string;
 }
 
@@ -203,13 +205,11 @@ class FleetMember implements Member {
   }
 
   async restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
-    await this.count();
     const code = await this.end(signal);
     await this.start();
     return code;
   }
 
-  /** Adds what the process has counted: once in its life, before it ends. */
   async count(): Promise<void> {
     try {
       const answer = await fetch(`${this.#server!.url}/metrics`, {

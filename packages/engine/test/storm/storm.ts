@@ -67,6 +67,7 @@ async function killing(
     if (signal.aborted) break;
     const member = fleet.members[Math.floor(random.float() * fleet.members.length)]!;
     kills += 1;
+    await member.count();
     await member.restart("SIGKILL");
   }
   /* oxlint-enable no-await-in-loop */

@@ -25,7 +25,7 @@ test("two replicas race for one chat: one wins, the other does nothing", async (
     other.worker.resync();
     await cluster.untilIdle(id);
     const calls = [one, other].map(({ models }, i) => models.requests.length - before[i]!.calls);
-    expect(calls.toSorted()).toEqual([0, 1]);
+    expect(calls.toSorted((a, b) => a - b)).toEqual([0, 1]);
     const loser = calls[0] === 0 ? one : other;
     const own = loser === one ? made : 0;
     const was = before[loser === one ? 0 : 1]!.commits;

@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { settingKeys } from "../config/load.ts";
 import type { SettingKey } from "../config/settings.ts";
 import { tell, type CliContext } from "./context.ts";
@@ -10,6 +10,7 @@ import { version } from "./version.ts";
 const databaseKeys: readonly SettingKey[] = [
   "dataDir",
   "databaseUrl",
+  "databaseDirectUrl",
   "postgresBinDir",
   "statementTimeoutMs",
   "lockTimeoutMs",
@@ -66,6 +67,7 @@ function createProgram(context: CliContext, finish: Finish): Command {
   addToken(program, context);
   addMigrate(program, context, finish);
   addDoctor(program, context, finish);
+  addWorkspace(program, context, finish);
   return program;
 }
 
@@ -192,4 +194,37 @@ function addDoctor(program: Command, context: CliContext, finish: Finish): void 
     const { doctor } = await import("./doctor/doctor.ts");
     finish(await doctor(() => configOf(command, context), context, command.opts()));
   });
+}
+
+function addWorkspace(program: Command, context: CliContext, finish: Finish): void {
+  const many = (value: string, before: string[]): string[] => [...before, value];
+  program
+    .command("workspace")
+    .description("offer one folder's files and commands to agents, as an MCP server")
+    .argument("<folder>", "nothing outside of it is read or written by the file tools")
+    .option("--http", "listen for Streamable HTTP at /mcp, instead of standard input and output")
+    .option("--host <address>", "with --http: where to listen", "127.0.0.1")
+    .option("--port <number>", "with --http: 0 takes any that is free", parsePort, workspacePort)
+    .option("--no-commands", "offer files only")
+    .addOption(
+      new Option("--sandbox <mode>", "bubblewrap around commands: auto uses it where it works")
+        .choices(["auto", "require", "off"])
+        .default("auto"),
+    )
+    .option("--no-network", "commands have no network (needs bubblewrap)")
+    .option("--read <folder>", "commands may read this folder too; can be repeated", many, [])
+    .option("--pass <variable>", "commands find this variable too; can be repeated", many, [])
+    .addHelpText("after", "\nPARLEY_WORKSPACE_TOKEN is what clients of --http must bring.")
+    .action(async (folder: string, _options: unknown, command: Command) => {
+      const { workspace } = await import("./workspace/workspace.ts");
+      finish(await workspace(folder, command.opts(), context));
+    });
+}
+
+const workspacePort = 7430;
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError("It must be a whole number from 0 to 65535.");
 }

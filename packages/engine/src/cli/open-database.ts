@@ -10,6 +10,8 @@ import { CliError } from "./exit.ts";
 /** Where the database is, and the embedded server when there is one to give up at the end. */
 export interface DatabasePlace {
   readonly settings: ConnectionSettings;
+  /** For what needs a session of its own, where a pooler stands before the database. */
+  readonly direct: ConnectionSettings | null;
   readonly embedded: EmbeddedServer | null;
 }
 
@@ -20,10 +22,15 @@ export async function findDatabase(
   logger: Logger,
 ): Promise<DatabasePlace> {
   if (config.databaseUrl !== null) {
-    return { settings: { connectionString: config.databaseUrl }, embedded: null };
+    const { databaseDirectUrl } = config;
+    return {
+      settings: { connectionString: config.databaseUrl },
+      direct: databaseDirectUrl === null ? null : { connectionString: databaseDirectUrl },
+      embedded: null,
+    };
   }
   const embedded = await startEmbedded(embeddedOptions(config, context, logger));
-  return { settings: embedded.settings, embedded };
+  return { settings: embedded.settings, direct: null, embedded };
 }
 
 export function embeddedOptions(
@@ -68,6 +75,7 @@ export async function onDatabase<T>(
 ): Promise<T> {
   const database = createDatabase({
     ...place.settings,
+    ...(place.direct && { direct: place.direct }),
     poolSize: commandPoolSize,
     statementTimeoutMs: config.statementTimeoutMs,
     lockTimeoutMs: config.lockTimeoutMs,

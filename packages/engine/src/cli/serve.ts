@@ -29,6 +29,7 @@ export type EngineFactory = (
   config: Config,
   deps: {
     readonly connection: ConnectionSettings;
+    readonly direct?: ConnectionSettings;
     readonly logger: Logger;
     readonly clock: Clock;
     readonly random: Random;
@@ -57,6 +58,7 @@ export async function serve(
     if (end.signal.aborted) return exitCodes.ok;
     const engine = await createEngine(config, {
       connection: place.settings,
+      ...(place.direct && { direct: place.direct }),
       logger,
       clock: context.clock,
       random: context.random,

@@ -490,6 +490,16 @@ describe("dedicated connections", () => {
     await connection.close();
   });
 
+  test("go past the pooler where a direct address is given", async () => {
+    const pooled = { ...db.settings, database: "no_such_database" };
+    const handle = createDatabase({ ...pooled, direct: db.settings });
+    const connection = await handle.connection("beats");
+    expect(await backendPid(connection)).toBe(connection.backendPid);
+    await connection.close();
+    await expect(handle.identity()).rejects.toMatchObject({ code: "database_unavailable" });
+    await handle.close();
+  });
+
   test("closing one is no loss", async () => {
     const connection = await database.connection("beats");
     let lost = false;

@@ -48,6 +48,8 @@ export interface Database {
 
 export type DatabaseOptions = ConnectionSettings & {
   /** Enough for two cores; more connections only queue inside the server. */
+  /** For dedicated connections, where the pool goes through a pooler that does not keep sessions. */
+  direct?: ConnectionSettings;
   poolSize?: number;
   statementTimeoutMs?: number;
   lockTimeoutMs?: number;
@@ -83,6 +85,7 @@ export function createDatabase(options: DatabaseOptions): Database {
 class PostgresDatabase implements Database {
   readonly stats = new Stats();
   readonly #settings: ConnectionSettings;
+  readonly #direct: ConnectionSettings;
   readonly #statementTimeoutMs: number;
   readonly #lockTimeoutMs: number;
   readonly #answerGraceMs: number;
@@ -102,6 +105,7 @@ class PostgresDatabase implements Database {
     const { poolSize, statementTimeoutMs, lockTimeoutMs, poolWaitMs, logger, clock, random } =
       options;
     this.#settings = connectionSettings(options);
+    this.#direct = options.direct ?? this.#settings;
     this.#statementTimeoutMs = statementTimeoutMs ?? statementTimeoutDefaultMs;
     this.#lockTimeoutMs = lockTimeoutMs ?? lockTimeoutDefaultMs;
     this.#answerGraceMs = options.answerGraceMs ?? answerGraceDefaultMs;
@@ -143,7 +147,7 @@ class PostgresDatabase implements Database {
       options.answerWaitMs ??
       (statementTimeoutMs === 0 ? 0 : statementTimeoutMs + this.#answerGraceMs);
     const limits = { statementTimeoutMs, lockTimeoutMs, answerWaitMs };
-    return openDedicated(this.#settings, label, limits, this.stats, this.#identity);
+    return openDedicated(this.#direct, label, limits, this.stats, this.#identity);
   }
 
   async identity(): Promise<DatabaseIdentity> {

@@ -69,6 +69,8 @@ describe("each call", () => {
     ],
     ["POST", `${api}/interrupt`, (c) => c.interrupt(chatId), {}],
     ["POST", `${api}/retry`, (c) => c.retry(chatId), null],
+    ["POST", `${api}/compact`, (c) => c.compact(chatId), null],
+    ["POST", `${api}/clear`, (c) => c.clear(chatId), null],
     ["POST", `${api}/reconcile`, (c) => c.reconcile(chatId), null],
     ["POST", `${api}/stream-tickets`, (c) => c.streamTicket(chatId), null],
     [

@@ -178,6 +178,14 @@ export function createRest(context: ClientContext) {
     retry: async (chatId: string, options?: CallOptions): Promise<Chat> =>
       chatOf(await change("POST", `${chatPath(chatId)}/retry`, undefined, options)),
 
+    /** Has the context summarised that the model is given; the transcript stays. A failed turn goes on after it. */
+    compact: async (chatId: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/compact`, undefined, options)),
+
+    /** The model begins anew from here; the transcript stays. Gives the marker that people see. */
+    clear: (chatId: string, options?: CallOptions): Promise<CreateChatAnswer> =>
+      change("POST", `${chatPath(chatId)}/clear`, undefined, options),
+
     reconcile: async (chatId: string, options?: CallOptions): Promise<Chat> =>
       chatOf(await change("POST", `${chatPath(chatId)}/reconcile`, undefined, options)),
 

@@ -13,7 +13,7 @@ import type { Random } from "./lib/random.ts";
 import { livenessDefaults } from "./worker/liveness/options.ts";
 import { Machine } from "./machine/machine.ts";
 import type { ModelPort } from "./models/model-port.ts";
-import { createModels } from "./models/registry.ts";
+import { createModels, ModelsConfigInvalid } from "./models/registry.ts";
 import { retryDefaults } from "./models/retry-policy.ts";
 import { CheckpointLoop } from "./parts/checkpoint-loop.ts";
 import { PartBuffer } from "./parts/part-buffer.ts";
@@ -155,6 +155,11 @@ function assemble(
       capacity: config.capacity,
       stepsMax: config.turnStepsMax,
       retry: { ...retryDefaults, attemptsMax: config.modelAttemptsMax },
+      compaction: {
+        model: compactionModel(config, models),
+        percent: config.compactionPercent,
+        windowTokensDefault: config.contextWindowTokens,
+      },
     },
     ...common,
   });
@@ -235,6 +240,14 @@ async function relayOptions(
 
 async function readPem(path: string): Promise<string> {
   return await readFile(path, "utf8");
+}
+
+/** @throws ModelsConfigInvalid */
+function compactionModel({ compactionModel: model }: Config, models: ModelPort): string | null {
+  if (model === null || models.has(model)) return model;
+  throw new ModelsConfigInvalid(
+    `The compaction model "${model}" is of no provider that is configured here.`,
+  );
 }
 
 function createBus(

@@ -1,4 +1,10 @@
-import { foldInto, type FinishReason, type LivePart, type Part } from "@parley/protocol";
+import {
+  foldInto,
+  type FinishReason,
+  type LivePart,
+  type Part,
+  type Usage,
+} from "@parley/protocol";
 import { onAbort } from "../src/lib/abort.ts";
 import {
   ModelError,
@@ -15,6 +21,8 @@ export type Script = (speaker: Speaker) => Promise<FinishReason | void>;
 export class Speaker {
   readonly request: ModelRequest;
   readonly parts: Part[] = [];
+  /** What the reply is going to have cost. */
+  usage: Usage = { input_tokens: 1, output_tokens: 1 };
   readonly #onPart: (live: LivePart) => void;
 
   constructor(request: ModelRequest, onPart: (live: LivePart) => void) {
@@ -74,6 +82,8 @@ export function failure(kind: ModelError["kind"], retryable = true): ModelError 
 /** A model provider whose every answer is written by the test. Its models are named `test/…`. */
 export class ScriptedModels implements ModelPort {
   readonly requests: ModelRequest[] = [];
+  /** Context windows, in tokens, by model; of the others nothing is known. */
+  readonly windows = new Map<string, number>();
   readonly #scripts: Script[] = [];
   #waiting: (() => void)[] = [];
   readonly #provider: string;
@@ -104,7 +114,7 @@ export class ScriptedModels implements ModelPort {
     return {
       parts: speaker.parts,
       finish_reason,
-      usage: { input_tokens: 1, output_tokens: 1 },
+      usage: speaker.usage,
       model: request.model,
       skipped_events: 0,
     };
@@ -122,8 +132,10 @@ export class ScriptedModels implements ModelPort {
     return `${this.#provider}/model`;
   }
 
-  info(): ModelInfo | null {
-    return null;
+  info(id: string): ModelInfo | null {
+    if (!this.has(id)) return null;
+    const [provider = "", name = ""] = id.split("/");
+    return { id, provider, name, context_window_tokens: this.windows.get(id) ?? null };
   }
 }
 

@@ -292,6 +292,34 @@ export const settings = {
     default: 25,
     description: "Tries at one model call before the turn fails.",
   }),
+  compactionPercent: setting({
+    section: "Models",
+    env: "PARLEY_COMPACTION_PERCENT",
+    flag: "compaction-percent",
+    parser: integer(0, 95),
+    default: 70,
+    description:
+      "Share of a model's context window from which on a conversation is summarised before the model is called again. " +
+      "`0`: never by itself, also not when the provider refuses it as too long; people can still ask for it.",
+  }),
+  compactionModel: optional({
+    section: "Models",
+    env: "PARLEY_COMPACTION_MODEL",
+    flag: "compaction-model",
+    parser: text("`provider/model`", /^[^/\s]+\/\S+$/),
+    defaultText: "the model of the turn",
+    description: "The model that writes these summaries.",
+  }),
+  contextWindowTokens: setting({
+    section: "Models",
+    env: "PARLEY_CONTEXT_WINDOW_TOKENS",
+    flag: "context-window-tokens",
+    parser: integer(0, 100_000_000),
+    default: 128_000,
+    description:
+      "Context window of models of which nothing is known. `0`: conversations with them are summarised only " +
+      "when the provider refuses them as too long.",
+  }),
 
   capacity: setting({
     section: "Work",

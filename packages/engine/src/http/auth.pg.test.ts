@@ -46,6 +46,7 @@ const routes: [string, string, unknown?][] = [
   ["POST", "/chats/ID/queue/1/promote", {}],
   ["POST", "/chats/ID/interrupt", {}],
   ["POST", "/chats/ID/retry", {}],
+  ["POST", "/chats/ID/compact", {}],
   ["POST", "/chats/ID/reconcile", {}],
   ["POST", "/chats/ID/tool-results", { results: [{ tool_call_id: "a", output: 1 }] }],
   ["POST", "/chats/ID/approvals", { decisions: [{ tool_call_id: "a", decision: "deny" }] }],

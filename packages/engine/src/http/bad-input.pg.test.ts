@@ -196,6 +196,7 @@ describe("bodies", () => {
     ["POST", "/fork", { message_id: "1" }],
     ["POST", "/title", {}],
     ["POST", "/retry", { again: true }],
+    ["POST", "/compact", { x: 1 }],
     ["POST", "/clear", { x: 1 }],
     ["POST", "/stream-tickets", { x: 1 }],
     ["POST", "/queue/1/promote", { x: 1 }],

@@ -119,6 +119,11 @@ const cases: [method: string, name: string, make: Make][] = [
       return { path: `/chats/${id}/interrupt`, body: {}, other: { hold: true } };
     },
   ],
+  [
+    "POST",
+    "compact",
+    async () => ({ path: `/chats/${(await chatIn(http.world, "W")).id}/compact` }),
+  ],
   ["POST", "retry", async () => ({ path: `/chats/${(await chatIn(http.world, "E0")).id}/retry` })],
   [
     "POST",

@@ -71,6 +71,7 @@ test("every route of the API is in it", () => {
       "post /chats",
       "post /chats/{chat_id}/approvals",
       "post /chats/{chat_id}/clear",
+      "post /chats/{chat_id}/compact",
       "post /chats/{chat_id}/fork",
       "post /chats/{chat_id}/interrupt",
       "post /chats/{chat_id}/messages",

@@ -380,6 +380,19 @@ describe("queue", () => {
 });
 
 describe("the turn", () => {
+  test("POST /compact sets an idle chat to work, where there is something to summarise", async () => {
+    const { id } = await chatIn(http.world, "W");
+    const answer = await http.call("POST", at(id, "/compact"));
+    expect(answer.status).toBe(200);
+    expect(answer.body.chat).toMatchObject({ id, status: "running" });
+    const again = await http.call("POST", at(id, "/compact"), { body: {} });
+    expect([again.status, again.body.code]).toEqual([409, "transition_rejected"]);
+    const cleared = await chatIn(http.world, "W");
+    await http.call("POST", at(cleared.id, "/clear"));
+    const nothing = await http.call("POST", at(cleared.id, "/compact"));
+    expect([nothing.status, nothing.body.code]).toEqual([409, "nothing_to_compact"]);
+  });
+
   test("POST /retry runs a failed turn again", async () => {
     const { id } = await chatIn(http.world, "E0");
     const answer = await http.call("POST", at(id, "/retry"));

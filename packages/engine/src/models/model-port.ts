@@ -36,6 +36,8 @@ export interface ModelRequest {
   tools: readonly ToolSpec[];
   /** Tool call ids that this chat has used before: a call that repeats one is given a fresh id. */
   used_call_ids: ReadonlySet<string>;
+  /** What the call is for, where it is not for a reply. Nothing of it reaches a provider. */
+  purpose?: "compaction";
   signal: AbortSignal;
 }
 

@@ -1,6 +1,8 @@
 import type { ErrorKind } from "@parley/protocol";
 import type { ChatRow } from "../domain/rows.ts";
 
+export type StepKind = "model" | "tools" | "compaction";
+
 /** How a turn left its runner. */
 export type TurnOutcome = "finished" | "next_message" | "requires_action" | "interrupted" | "error";
 
@@ -8,8 +10,8 @@ export type TurnOutcome = "finished" | "next_message" | "requires_action" | "int
 export interface WorkerObserver {
   acquired(chat: ChatRow, how: "with_commit" | "search" | "takeover"): void;
   released(chatId: string): void;
-  stepStarted(chat: ChatRow, kind: "model" | "tools"): void;
-  stepEnded(chat: ChatRow, kind: "model" | "tools", durationMs: number): void;
+  stepStarted(chat: ChatRow, kind: StepKind): void;
+  stepEnded(chat: ChatRow, kind: StepKind, durationMs: number): void;
   /** A failed attempt will be tried again. */
   retry(chat: ChatRow, kind: ErrorKind, delayMs: number): void;
   turnEnded(chat: ChatRow, outcome: TurnOutcome, error: ErrorKind | null): void;

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Cluster } from "../../test/replica.ts";
 import { fails, hangs, says, type Script } from "../../test/scripted-models.ts";
-import { requestCompaction } from "../machine/transitions/request-compaction.ts";
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -98,18 +97,6 @@ test("words that cannot be stored do not keep the turn from ending", async () =>
   const id = await replica.create();
   const row = await replica.passTime(cluster.untilIdle(id));
   expect(row.last_error).toMatchObject({ kind: "internal" });
-});
-
-test("a request for compaction, which is not built yet, is answered and not passed over", async () => {
-  const replica = await cluster.replica();
-  const id = await replica.create();
-  await cluster.untilIdle(id);
-  await replica.machine.update(id, async (bundle) => await requestCompaction(bundle), {
-    acquire: true,
-  });
-  const row = await cluster.untilIdle(id);
-  expect(row).toMatchObject({ status: "error", compaction_requested_at: null });
-  expect(row.last_error).toMatchObject({ kind: "config" });
 });
 
 test("a message that asks for a model without a provider here ends in a configuration error", async () => {

@@ -12,6 +12,7 @@ import { retryDefaults, type RetryLimits } from "../models/retry-policy.ts";
 import type { Database } from "../postgres/database.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { Acquisition, acquisitionDefaults } from "./acquisition/acquisition.ts";
+import { compactionDefaults, type CompactionOptions } from "./compaction/options.ts";
 import { Audit } from "./audit.ts";
 import { drainWorker } from "./drain.ts";
 import { Liveness } from "./liveness/loop.ts";
@@ -29,6 +30,7 @@ export interface WorkerOptions {
   /** Steps of a turn. Default 200. */
   readonly stepsMax?: number;
   readonly retry?: RetryLimits;
+  readonly compaction?: Partial<CompactionOptions>;
   readonly liveness?: Partial<LivenessOptions>;
   readonly auditMs?: number;
 }
@@ -244,6 +246,7 @@ export class Worker {
     return {
       ...deps,
       observer,
+      compaction: { ...compactionDefaults, ...options.compaction },
       limits: {
         stepsMax: options.stepsMax ?? stepsMaxDefault,
         takeoversMax,

@@ -3,7 +3,7 @@ import type { Json } from "@parley/protocol";
 /** What a line says. */
 export type Command =
   | { name: "say"; text: string }
-  | { name: "help" | "queue" | "stop" | "hold" | "retry" | "chats" | "quit" }
+  | { name: "help" | "queue" | "stop" | "hold" | "retry" | "compact" | "clear" | "chats" | "quit" }
   | { name: "new"; text: string | null }
   | { name: "edit"; target: number | "last"; text: string }
   | { name: "delete" | "promote"; at: number }
@@ -31,6 +31,8 @@ export const helpText = `A line is a message; while the model works, it waits in
   /stop               stop the model and keep what it said
   /hold               stop, and hold the queue back
   /retry              try a failed reply again
+  /compact            have the model go on from a summary of the chat
+  /clear              have the model forget the chat; what was said stays on record
   /model [NAME]       which models there are; take another one
   /new [TEXT]         begin another chat
   /chats              the newest chats
@@ -56,6 +58,8 @@ export function parseLine(line: string): Command {
     case "stop":
     case "hold":
     case "retry":
+    case "compact":
+    case "clear":
     case "chats":
     case "quit":
       return { name: word };

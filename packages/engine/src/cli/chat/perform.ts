@@ -38,6 +38,11 @@ export async function perform(session: Session, command: Command): Promise<void>
       return session.stop(command.name === "hold");
     case "retry":
       return session.wake(() => client.retry(opened(session), call));
+    case "compact":
+      return session.wake(() => client.compact(opened(session), call));
+    case "clear":
+      await client.clear(opened(session), call);
+      return;
     case "steer":
       opened(session);
       return session.say(command.text, "steer");

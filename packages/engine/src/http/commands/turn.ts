@@ -2,6 +2,7 @@ import type { ChatAnswer } from "@parley/protocol";
 import { chatOf } from "../../domain/representation.ts";
 import type { Bundle } from "../../machine/bundle.ts";
 import { reconcileInvalidState } from "../../machine/transitions/reconcile-invalid-state.ts";
+import { requestCompaction } from "../../machine/transitions/request-compaction.ts";
 import { retryTurn } from "../../machine/transitions/retry-turn.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
@@ -9,6 +10,9 @@ import { requestKey, update, type Answer } from "./once.ts";
 
 /** Runs a failed turn again. */
 export const retryCommand = command("retry", async (bundle) => await retryTurn(bundle));
+
+/** Asks for the context to be summarised; the transcript stays. */
+export const compactCommand = command("compact", async (bundle) => await requestCompaction(bundle));
 
 /** Brings a chat out of a state that no transition makes. */
 export const reconcileCommand = command(

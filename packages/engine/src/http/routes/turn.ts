@@ -14,7 +14,7 @@ import type { App } from "../app.ts";
 import { approvalsCommand } from "../commands/approvals.ts";
 import { interruptCommand } from "../commands/interrupt.ts";
 import { toolResultsCommand } from "../commands/tool-results.ts";
-import { reconcileCommand, retryCommand } from "../commands/turn.ts";
+import { compactCommand, reconcileCommand, retryCommand } from "../commands/turn.ts";
 import type { HttpContext } from "../context.ts";
 import { answers, bodyRefusals } from "../openapi.ts";
 import { chatParams } from "./params.ts";
@@ -81,6 +81,37 @@ export function turnRoutes(app: App, context: HttpContext): void {
       const { caller, params } = request;
       const key = idempotencyKey(request);
       return send(reply, await retryCommand(context, caller, params.chat_id, key));
+    },
+  });
+
+  app.route({
+    method: "POST",
+    url: "/chats/:chat_id/compact",
+    config: { makesWork: true },
+    schema: {
+      operationId: "compact",
+      tags,
+      summary: "Summarise the context that the model is given; the transcript stays",
+      description:
+        "For a chat that is idle or has failed: a failed turn goes on afterwards. The stream shows when it is done, " +
+        "as a call of `compact_context` with its result.",
+      params: chatParams,
+      body: emptySchema.optional(),
+      headers: keyHeaders,
+      response: answers({ 200: chatAnswerSchema }, [
+        ...bodyRefusals,
+        "chat_not_found",
+        "nothing_to_compact",
+        "transition_rejected",
+        "invalid_state",
+        "idempotency_key_reused",
+        "draining",
+      ]),
+    },
+    handler: async (request, reply) => {
+      const { caller, params } = request;
+      const key = idempotencyKey(request);
+      return send(reply, await compactCommand(context, caller, params.chat_id, key));
     },
   });
 

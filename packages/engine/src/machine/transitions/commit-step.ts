@@ -31,6 +31,10 @@ export const commitStep = transition<CommitStep, MessageRow[]>(
     await record(bundle, rows, executions);
     const results = messages.flatMap(resultsOf);
     if (results.length > 0) await finishExecutions(bundle.tx, bundle.chatId, results);
+    // A boundary is what a request for compaction had asked for.
+    if (bundle.flags.compaction_requested_at !== null && rows.some((row) => row.is_boundary)) {
+      await bundle.set({ compaction_requested_at: null, compact_only: false });
+    }
     return rows;
   },
 );

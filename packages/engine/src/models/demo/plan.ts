@@ -1,6 +1,6 @@
 import type { ErrorKind, JsonObject, Part, ToolResultPart } from "@parley/protocol";
 import type { ModelRequest, PromptMessage } from "../model-port.ts";
-import { echo, helpText, longText, paragraph, resultsText, thoughts } from "./texts.ts";
+import { echo, helpText, longText, paragraph, resultsText, summary, thoughts } from "./texts.ts";
 
 export interface DemoFailure {
   kind: ErrorKind;
@@ -25,6 +25,7 @@ const nothing: DemoPlan = { reasoning: "", text: "", calls: [], failure: null, s
 export function planReply(request: ModelRequest, model: string): DemoPlan {
   const { messages, tools } = request;
   const question = lastQuestion(messages);
+  if (request.purpose === "compaction") return { ...nothing, text: summary(question) };
   if (model === "echo") return { ...nothing, text: question };
   const results = resultsAtEnd(messages);
   if (results.length > 0) return { ...nothing, text: resultsText(results) };

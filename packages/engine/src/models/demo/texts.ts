@@ -70,6 +70,23 @@ export function resultsText(results: readonly ToolResultPart[]): string {
   return `${blocks.join("\n\n")}\n\nThat is all that I needed.`;
 }
 
+/** Of a conversation as text, its messages under `[User]`, `[Assistant]` and so on. */
+export function summary(conversation: string): string {
+  const said = [...conversation.matchAll(/^\[User\b[^\n]*\]\n(.*)$/gm)].map(
+    ([, line = ""]) => line,
+  );
+  const replies = conversation.match(/^\[Assistant\]$/gm)?.length ?? 0;
+  const quoted = said.map((line) => `- ${line.slice(0, summaryQuoteCharsMax).toWellFormed()}`);
+  return [
+    `The demo model summarised ${said.length} messages of the user and ${replies} replies. The user said:`,
+    ...quoted.slice(0, summaryQuotesMax),
+    ...(quoted.length > summaryQuotesMax ? ["- …"] : []),
+  ].join("\n");
+}
+
+const summaryQuoteCharsMax = 80;
+const summaryQuotesMax = 10;
+
 export function thoughts(question: string): string {
   const words = question.match(/\S+/g)?.length ?? 0;
   return [

@@ -12,7 +12,9 @@ import { promoteSteering } from "../../machine/transitions/promote-steering.ts";
 import { recordGenerationAttempt } from "../../machine/transitions/record-generation-attempt.ts";
 import { startExecution } from "../../store/executions.ts";
 import { readQueue } from "../../store/queue.ts";
+import type { CompactionReason } from "../compaction/boundary.ts";
 import type { TurnOutcome } from "../observer.ts";
+import { compactionBefore, type CompactionWish } from "./compaction.ts";
 import type { TaskContext } from "./context.ts";
 import { planTools } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
@@ -20,6 +22,11 @@ import { extended, stepsOf, type Transcript } from "./transcript.ts";
 /** What a bundle has begun: a step whose attempt it recorded, or nothing, because the turn or the ownership is over. */
 export type Next = (
   | { readonly step: "call_model" | "run_tools"; readonly transcript: Transcript }
+  | {
+      readonly step: "compact";
+      readonly transcript: Transcript;
+      readonly reason: CompactionReason;
+    }
   | { readonly step: "none" }
 ) & {
   /** Turns that ended with this bundle: to be told once it has committed. */
@@ -47,11 +54,11 @@ export async function advance(
   bundle: Bundle,
   from: Transcript,
   over = false,
+  wish: CompactionWish = {},
 ): Promise<Next> {
   let transcript = from;
   let cutOff = over;
   const ended: TurnEnd[] = [];
-  let compaction = (bundle.before?.compaction_requested_at ?? null) !== null;
   for (;;) {
     const steering = await isSteered(bundle);
     const step = cutOff
@@ -62,13 +69,17 @@ export async function advance(
           messages: transcript.context,
           calls: transcript.calls,
           steering,
-          compaction,
+          compaction: bundle.flags.compaction_requested_at !== null,
           compactOnly: bundle.flags.compact_only,
         });
     switch (step) {
       case "run_tools":
-      case "call_model":
         return await begin(ctx, bundle, transcript, step, ended);
+      case "call_model": {
+        const reason = compactionBefore(ctx, transcript, wish);
+        if (reason !== null) return await beginCompaction(ctx, bundle, transcript, reason, ended);
+        return await begin(ctx, bundle, transcript, step, ended);
+      }
       case "require_action":
         await enterRequiresAction(bundle);
         ctx.memory.forget();
@@ -79,8 +90,7 @@ export async function advance(
         cutOff = false;
         continue;
       case "compact":
-        // The summarising call comes with the agent's tools; until then a request is answered, not passed over.
-        return await fail(ctx, bundle, compactionUnavailable);
+        return await beginCompaction(ctx, bundle, transcript, "asked", ended);
       case "finish":
         await finishTurn(bundle);
         await bundle.refreshState();
@@ -88,7 +98,6 @@ export async function advance(
           await abandon(bundle, ctx.runnerId);
           return { step: "none", ended: [...ended, { outcome: "finished", error: null }] };
         }
-        compaction = false;
         transcript = grown(bundle, transcript, []);
         ended.push({ outcome: "next_message", error: null });
         cutOff = false;
@@ -149,6 +158,23 @@ async function begin(
   return { step, transcript, ended };
 }
 
+/** Not a step of the turn: it says nothing and runs nothing, and what bounds it is how much the context has grown. */
+async function beginCompaction(
+  ctx: TaskContext,
+  bundle: Bundle,
+  transcript: Transcript,
+  reason: CompactionReason,
+  ended: readonly TurnEnd[],
+): Promise<Next> {
+  if (ctx.draining) {
+    await abandon(bundle, ctx.runnerId);
+    return { step: "none", ended };
+  }
+  await recordGenerationAttempt(bundle);
+  ctx.memory.remember(transcript);
+  return { step: "compact", transcript, reason, ended };
+}
+
 /** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */
 async function startOnce(ctx: TaskContext, bundle: Bundle, transcript: Transcript): Promise<void> {
   const planned = planTools(transcript, (name) => ctx.tools.get(name));
@@ -180,9 +206,3 @@ function stepLimitReached(stepsMax: number): ChatError {
     retryable: false,
   };
 }
-
-const compactionUnavailable: ChatError = {
-  kind: "config",
-  message: "This server cannot compact a conversation. Retry to go on without.",
-  retryable: true,
-};

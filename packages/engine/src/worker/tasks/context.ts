@@ -8,6 +8,7 @@ import type { ModelPort } from "../../models/model-port.ts";
 import type { RetryLimits } from "../../models/retry-policy.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { ToolRegistry } from "../../tools/registry.ts";
+import type { CompactionOptions } from "../compaction/options.ts";
 import type { WorkerObserver } from "../observer.ts";
 import type { Checkpoints, Episodes } from "../ports.ts";
 import type { RunnerMemory } from "../runner/memory.ts";
@@ -33,6 +34,7 @@ export interface TaskServices {
   readonly logger: Logger;
   readonly observer: WorkerObserver;
   readonly limits: TaskLimits;
+  readonly compaction: CompactionOptions;
   /** Resolves once the worker's own beat is fresh enough to begin what must not happen twice. */
   readonly sure: (signal: AbortSignal) => Promise<void>;
 }

@@ -1,4 +1,6 @@
 import type { ChatError } from "@parley/protocol";
+import { assertNever } from "../../lib/assert.ts";
+import { compactionStep } from "./compaction-step.ts";
 import { throwIfCancelled, type TaskContext } from "./context.ts";
 import { advance, report, type Next } from "./advance.ts";
 import { giveUp } from "./give-up.ts";
@@ -23,8 +25,21 @@ export async function generation(ctx: TaskContext): Promise<void> {
   report(ctx, next);
   while (next.step !== "none") {
     throwIfCancelled(ctx.signal);
-    next = await (next.step === "call_model" ? modelStep : toolStep)(ctx, next.transcript);
+    next = await take(ctx, next);
     report(ctx, next);
+  }
+}
+
+async function take(ctx: TaskContext, next: Exclude<Next, { step: "none" }>): Promise<Next> {
+  switch (next.step) {
+    case "call_model":
+      return await modelStep(ctx, next.transcript);
+    case "run_tools":
+      return await toolStep(ctx, next.transcript);
+    case "compact":
+      return await compactionStep(ctx, next.transcript, next.reason);
+    default:
+      return assertNever(next, "step");
   }
 }
 

@@ -12,6 +12,7 @@ import {
 } from "../../models/model-port.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
+import { recoveryOf } from "../compaction/recovery.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
 import { episodeOf } from "../ports.ts";
 import { advance, grown, type Next } from "./advance.ts";
@@ -120,6 +121,12 @@ async function failedAttempt(
     ...(provider === undefined ? {} : { provider }),
     ...(status_code === undefined ? {} : { status_code }),
   };
+  if (kind === "context_overflow") {
+    const recovery = recoveryOf(transcript.context, ctx.compaction.percent);
+    if (recovery.possible) return await compactAndGoOn(ctx, transcript);
+    const told = recovery.message ?? message;
+    return await giveUp(ctx, { ...about, message: told, retryable });
+  }
   const attempt = key.generation_attempt;
   const decision = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
   if (!decision.retry) return await giveUp(ctx, { ...about, retryable });
@@ -132,6 +139,14 @@ async function failedAttempt(
   await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
   if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
   return await ctx.commit("worker.begin", async (bundle) => await advance(ctx, bundle, transcript));
+}
+
+/** The turn goes on with a summary of what did not fit. */
+async function compactAndGoOn(ctx: TaskContext, transcript: Transcript): Promise<Next> {
+  return await ctx.commit(
+    "worker.begin",
+    async (bundle) => await advance(ctx, bundle, transcript, false, { compact: "overflow" }),
+  );
 }
 
 function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {

@@ -1,6 +1,7 @@
 import type { ChatRow, MessageRow, TrackedCall } from "../../domain/rows.ts";
 import type { ReadTx } from "../../postgres/sql.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
+import { carriedInto } from "../compaction/mark.ts";
 import { readContext, readUsedCallIds } from "../../store/messages.ts";
 
 /** The history as a model may see it, at one history version: what the next step is decided from and made of. */
@@ -38,9 +39,11 @@ export function extended(
   for (const { parts } of messages) {
     for (const part of parts) if (part.type === "tool-call") used.add(part.tool_call_id);
   }
+  const context = [...transcript.context, ...messages.filter((m) => m.visibility !== "user")];
+  const boundary = context.findLastIndex((message) => message.is_boundary);
   return {
     history_version: historyVersion,
-    context: [...transcript.context, ...messages.filter((m) => m.visibility !== "user")],
+    context: context.slice(Math.max(0, boundary)),
     calls,
     usedCallIds: used,
   };
@@ -58,9 +61,13 @@ export function modelOf(
   };
 }
 
-/** Steps since the last message that a user wrote: each left exactly one message. */
+/**
+ * Steps since the last message that a user wrote: each left exactly one message. Compaction takes the messages away and
+ * carries their number over.
+ */
 export function stepsOf({ context }: Pick<Transcript, "context">): number {
   const asked = context.findLastIndex((message) => message.role === "user");
-  return context.slice(asked + 1).filter(({ role }) => role === "assistant" || role === "tool")
-    .length;
+  const since = context.slice(asked + 1);
+  const here = since.filter(({ role }) => role === "assistant" || role === "tool").length;
+  return carriedInto(context).steps + here;
 }

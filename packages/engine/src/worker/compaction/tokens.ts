@@ -1,0 +1,67 @@
+import type { Part } from "@parley/protocol";
+import type { MessageRow } from "../../domain/rows.ts";
+
+/** Tokens are counted by providers; this is for what no provider has counted yet. */
+export const bytesPerToken = 4;
+
+/** What an image or a page of a document costs with most providers, give or take. */
+const fileTokens = 1_500;
+
+type Entry = Pick<MessageRow, "parts">;
+type Counted = Pick<MessageRow, "role" | "parts" | "usage" | "is_boundary">;
+
+export function estimateTokens(messages: readonly Entry[]): number {
+  return messages.reduce(
+    (sum, { parts }) => sum + parts.reduce((n, part) => n + tokensOf(part), 0),
+    0,
+  );
+}
+
+/**
+ * How many tokens the next prompt has: what the provider counted for the newest reply, and an estimate of what has come
+ * since; an estimate of everything where no reply was counted.
+ */
+export function tokensInUse(context: readonly Counted[]): number {
+  const at = context.findLastIndex(isCounted);
+  const usage = context[at]?.usage;
+  if (!usage) return estimateTokens(context);
+  return (
+    (usage.input_tokens ?? 0) + (usage.output_tokens ?? 0) + estimateTokens(context.slice(at + 1))
+  );
+}
+
+/** How many of them were there at once after the boundary, so that no compaction can take them away. */
+export function tokensAtStart(context: readonly Counted[]): number {
+  if (context[0]?.is_boundary !== true) return 0;
+  const first = context.find(isCounted);
+  if (first !== undefined) return first.usage?.input_tokens ?? 0;
+  const reply = context.findIndex(({ role }) => role === "assistant");
+  return estimateTokens(reply === -1 ? context : context.slice(0, reply));
+}
+
+function isCounted({ role, usage }: Counted): boolean {
+  return role === "assistant" && (usage?.input_tokens ?? 0) > 0;
+}
+
+function tokensOf(part: Part): number {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      return tokensIn(part.text);
+    case "tool-call":
+      return tokensIn(part.input_text ?? JSON.stringify(part.input));
+    case "tool-result":
+      return tokensIn(typeof part.output === "string" ? part.output : JSON.stringify(part.output));
+    case "file":
+      return fileTokens;
+    case "source":
+    case "custom":
+      return 0;
+    default:
+      return part satisfies never;
+  }
+}
+
+function tokensIn(text: string): number {
+  return Math.ceil(Buffer.byteLength(text) / bytesPerToken);
+}

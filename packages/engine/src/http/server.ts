@@ -20,6 +20,7 @@ import type { ModelCatalogue } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { addHooks } from "./hooks.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
+import { mcpRoute } from "./mcp/route.ts";
 import { describeApi } from "./openapi.ts";
 import { createRefuse, replyWithProblems } from "./problem-replies.ts";
 import { chatRoutes } from "./routes/chats.ts";
@@ -145,6 +146,7 @@ class FastifyServer implements HttpServer {
     await describeApi(app, this.#options.version ?? "0.0.0");
     await app.register(async (root) => {
       homeRoutes(root, context, context.site);
+      mcpRoute(root, context, this.#options.version ?? "0.0.0");
       operationRoutes(root, context, {
         health: this.#options.health,
         metrics: this.#options.metrics,

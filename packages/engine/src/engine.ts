@@ -4,6 +4,7 @@ import { ChannelBus } from "./bus/channel-bus.ts";
 import { InProcessBus } from "./bus/in-process-bus.ts";
 import { natsChannel } from "./bus/nats-channel.ts";
 import { modelSettings, type Config } from "./config.ts";
+import type { RunningLimits } from "./domain/running-limits.ts";
 import { FanOut } from "./engine/fan-out.ts";
 import { Housekeeping } from "./engine/housekeeping.ts";
 import { createHttpServer } from "./http/server.ts";
@@ -20,6 +21,7 @@ import { PartBuffer } from "./parts/part-buffer.ts";
 import { createDatabase, type Database } from "./postgres/database.ts";
 import type { ConnectionSettings } from "./postgres/settings.ts";
 import { Replica } from "./engine/replica.ts";
+import type { BacklogRules } from "./store/backlog.ts";
 import { createCheckpoints } from "./store/checkpoints.ts";
 import { postgresNotifications } from "./store/notifications.ts";
 import { readRelayUrl } from "./store/relay-peers.ts";
@@ -113,13 +115,18 @@ function assemble(
   const logger = (part: string): Logger => deps.logger.child({ part });
   const common = { clock, random };
 
+  const { leaseMs, silenceMs } = livenessDefaults;
+  const limits = runningLimits(config);
+  const backlogRules: BacklogRules = { limits, lease_ms: leaseMs, silence_ms: silenceMs };
+
   const bus = createBus(config, database, { ...common, logger: logger("bus") });
   const fanOut = new FanOut(bus);
   const machine = new Machine({
     database,
     publisher: fanOut,
     acquirer: null,
-    leaseMs: livenessDefaults.leaseMs,
+    leaseMs,
+    limits,
   });
 
   const partBuffer = new PartBuffer({ clock, logger: logger("parts") });
@@ -182,6 +189,7 @@ function assemble(
     checkpoints: checkpointPort,
     logger: logger("stream"),
     controlReadMs: config.controlReadMs,
+    rules: backlogRules,
     ...common,
   });
   const watch = new ChatWatch({
@@ -206,6 +214,19 @@ function assemble(
     streams,
     watch,
     housekeeping,
+    backlogRules,
+    clock,
+  };
+}
+
+/** In the settings 0 is no limit. */
+function runningLimits(config: Config): RunningLimits {
+  const limit = (max: number): number | null => (max === 0 ? null : max);
+  return {
+    roots: limit(config.runningChatsMax),
+    roots_per_owner: limit(config.runningChatsPerOwnerMax),
+    sub_agents: limit(config.runningSubAgentsMax),
+    sub_agents_per_owner: limit(config.runningSubAgentsPerOwnerMax),
   };
 }
 

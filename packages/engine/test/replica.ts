@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import type { MessageRow, ChatRow } from "../src/domain/rows.ts";
 import type { Commit } from "../src/domain/commit.ts";
+import { noLimits, type RunningLimits } from "../src/domain/running-limits.ts";
 import { stateOf, type State } from "../src/domain/state.ts";
 import { ManualClock } from "../src/lib/manual-clock.ts";
 import { silentLogger } from "../src/lib/logger.ts";
@@ -154,6 +155,7 @@ export interface ReplicaOptions {
   readonly settings?: TestDatabase["settings"];
   readonly poolSize?: number;
   readonly start?: boolean;
+  readonly limits?: Partial<RunningLimits>;
 }
 
 /** One replica without its API: machine, worker, part buffer and checkpoints, under a clock that the test moves. */
@@ -188,6 +190,7 @@ export class Replica {
       database: this.database,
       acquirer: null,
       leaseMs: 20_000,
+      limits: { ...noLimits, ...options.limits },
       publisher: {
         published: (commits) => {
           this.commits.push(...commits);

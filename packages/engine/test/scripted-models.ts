@@ -124,6 +124,10 @@ export class ScriptedModels implements ModelPort {
     return model.startsWith(`${this.#provider}/`);
   }
 
+  providers(): string[] {
+    return [this.#provider];
+  }
+
   list(): ModelInfo[] {
     return [];
   }

@@ -4,6 +4,7 @@ import type { ChatEvent, LivePart, StreamCloseReason, WatchEvent } from "@parley
 import { chatEventSchema, watchEventSchema } from "@parley/protocol";
 import { messageOf } from "../src/domain/representation.ts";
 import type { ChatRow, MessageRow, NewMessage } from "../src/domain/rows.ts";
+import { noLimits, type RunningLimits } from "../src/domain/running-limits.ts";
 import { silentLogger } from "../src/lib/logger.ts";
 import { ManualClock } from "../src/lib/manual-clock.ts";
 import { seededRandom } from "../src/lib/random.ts";
@@ -119,7 +120,12 @@ export class StreamWorld {
   readonly #drop: () => Promise<void>;
   #extra: Database[] = [];
 
-  private constructor(test: TestDatabase, database: Database, drop: () => Promise<void>) {
+  private constructor(
+    test: TestDatabase,
+    database: Database,
+    limits: Partial<RunningLimits>,
+    drop: () => Promise<void>,
+  ) {
     this.database = database;
     this.#drop = drop;
     const { clock } = this;
@@ -130,6 +136,7 @@ export class StreamWorld {
       ...shared,
       episodes: this.parts,
       checkpoints: createCheckpoints(database),
+      rules: { limits: { ...noLimits, ...limits }, lease_ms: 20_000, silence_ms: 1_500 },
     });
     this.watch = new ChatWatch(shared);
     this.machine = new Machine({
@@ -151,16 +158,19 @@ export class StreamWorld {
   /** `through`: how the streams reach the database; the machine goes straight to it. */
   static async create(
     through: (settings: TestDatabase["settings"]) => Partial<DatabaseOptions> = () => ({}),
+    limits: Partial<RunningLimits> = {},
   ): Promise<StreamWorld> {
     const test = await createTestDatabase();
     const database = createDatabase({ ...test.settings, ...through(test.settings) });
-    const world = new StreamWorld(test, database, async () => {
+    const world = new StreamWorld(test, database, limits, async () => {
       await database.close();
       await test.drop();
     });
     await world.sql(`insert into parley.principals (id, name) values ('${world.owner}', 'owner')`);
     await world.sql(
-      `insert into parley.workers (id, version, capacity) values ('${world.worker}', 'test', 10)`,
+      // However long the test takes, it does not die.
+      `insert into parley.workers (id, version, capacity, heartbeat_at)
+       values ('${world.worker}', 'test', 10, parley.now() + interval '1 day')`,
     );
     return world;
   }

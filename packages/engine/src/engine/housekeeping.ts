@@ -5,6 +5,7 @@ import { Scope } from "../lib/scope.ts";
 import type { Database } from "../postgres/database.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import { sweepIdempotent } from "../store/idempotency.ts";
+import { sweepSlots } from "../store/slots.ts";
 import { sweepTickets, sweepTombstones } from "../store/sweeps.ts";
 
 /** Every replica looks about this often; rows that one has locked the others skip. */
@@ -17,6 +18,7 @@ const sweeps: Record<string, (tx: WriteTx, rowsMax: number) => Promise<number>> 
   "sweep.idempotency_keys": sweepIdempotent,
   "sweep.tombstones": sweepTombstones,
   "sweep.tickets": sweepTickets,
+  "sweep.slots": sweepSlots,
 };
 
 export interface HousekeepingDeps {
@@ -26,7 +28,7 @@ export interface HousekeepingDeps {
   readonly logger: Logger;
 }
 
-/** Removes what has had its time: idempotency keys, tombstones, tickets. Nothing depends on when. */
+/** Removes what has had its time: idempotency keys, tombstones, tickets, stray slots. Nothing depends on when. */
 export class Housekeeping {
   readonly #deps: HousekeepingDeps;
   readonly #scope: Scope;

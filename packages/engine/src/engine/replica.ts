@@ -3,6 +3,8 @@ import type { Parts } from "../engine.ts";
 import type { HttpServer } from "../http/server.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Database } from "../postgres/database.ts";
+import { readBacklog } from "../store/backlog.ts";
+import { withDeadline } from "../stream/deadline.ts";
 import type { Worker } from "../worker/worker.ts";
 
 /** How long streams that are told to reconnect are spread over, so that clients do not all come back at once. */
@@ -92,11 +94,23 @@ export class Replica {
   }
 }
 
-function measure({ metrics, database, worker, streams, relay }: Parts): void {
+/** Whoever collects metrics does not wait for a database that is away. */
+const backlogReadMs = 2_000;
+
+function measure(parts: Parts): void {
+  const { metrics, database, worker, streams, relay, backlogRules } = parts;
   metrics.watchDatabase(() => database.stats.snapshot());
   metrics.gauge("runners", "Chats that this server drives.", () => worker.stats().runners);
   metrics.gauge("feeds", "Chats with a live stream here.", () => streams.stats().feeds);
   metrics.gauge("subscribers", "Open streams of chats.", () => streams.stats().subscribers);
+  metrics.watchBacklog(
+    async () =>
+      await withDeadline(
+        readBacklog(database, backlogRules, { statementTimeoutMs: backlogReadMs }),
+        parts.clock,
+        backlogReadMs,
+      ),
+  );
   if (relay === null) return;
   metrics.gauge("relay_links", "Links to other servers.", () => relay.stats().open);
   metrics.gauge("relay_follows", "Replies followed over links.", () => relay.stats().follows);

@@ -1,5 +1,7 @@
 import type { ChatRow } from "../domain/rows.ts";
+import { isLimited } from "../domain/running-limits.ts";
 import { defined } from "../lib/assert.ts";
+import { tryAdmission } from "../store/slots.ts";
 import { lockRunnable, takeChats, type Wanted } from "../store/acquisition.ts";
 import { Bundle } from "./bundle.ts";
 import type { Machine } from "./machine.ts";
@@ -11,18 +13,27 @@ export interface BatchAcquisition {
   readonly reserve: (chat: ChatRow) => Reservation | null;
 }
 
+export interface BatchAcquired {
+  /** The rows as taken. */
+  readonly taken: readonly { readonly before: ChatRow; readonly chat: ChatRow }[];
+  /** How many there were to take. */
+  readonly found: number;
+  /** False: another is counting slots at this moment, and only what needs none was looked at. */
+  readonly admitted: boolean;
+}
+
 /**
  * Takes runnable chats that nobody alive owns, in one transaction. Each is a bundle of its own: bumped by one, and
  * published with the others after the commit. The runners are registered before the commit is sent.
- *
- * @returns the rows as taken, and how many had been found.
  */
 export async function acquireBatch(
   machine: Machine,
   { wanted, reserve }: BatchAcquisition,
-): Promise<{ taken: { before: ChatRow; chat: ChatRow }[]; found: number }> {
+): Promise<BatchAcquired> {
   return await machine.transaction(async (transaction) => {
-    const found = await lockRunnable(transaction.tx, wanted);
+    const { tx } = transaction;
+    const admitted = !isLimited(wanted.limits) || (await tryAdmission(tx));
+    const found = await lockRunnable(tx, admitted ? wanted : { ...wanted, free: 0 });
     const takings = found.flatMap((before) => {
       const reservation = reserve(before);
       if (reservation === null) return [];
@@ -31,9 +42,9 @@ export async function acquireBatch(
       transaction.reservations.push(entry);
       return [{ before, entry }];
     });
-    if (takings.length === 0) return { taken: [], found: found.length };
+    if (takings.length === 0) return { taken: [], found: found.length, admitted };
     const rows = await takeChats(
-      transaction.tx,
+      tx,
       wanted.worker_id,
       takings.map(({ before, entry }) => ({
         chat_id: before.id,
@@ -52,6 +63,6 @@ export async function acquireBatch(
       ),
     );
     transaction.commits.push(...commits);
-    return { taken, found: found.length };
+    return { taken, found: found.length, admitted };
   }, "worker.acquire");
 }

@@ -2,10 +2,11 @@ import { CommitUnknown } from "../postgres/errors.ts";
 import type { Database } from "../postgres/database.ts";
 import type { ReadTx } from "../postgres/sql.ts";
 import type { ChatRow } from "../domain/rows.ts";
+import { noLimits, type RunningLimits } from "../domain/running-limits.ts";
 import type { NewChat } from "../store/chats.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Acquirer, Publisher } from "./ports.ts";
-import { Transaction, type UpdateOptions } from "./transaction.ts";
+import { Transaction, type OwnershipRules, type UpdateOptions } from "./transaction.ts";
 
 export interface MachineOptions {
   readonly database: Database;
@@ -14,6 +15,8 @@ export interface MachineOptions {
   readonly acquirer: Acquirer | null;
   /** How old a worker's last beat may be, in milliseconds of database time. */
   readonly leaseMs: number;
+  /** How many chats may run at a time. Default: any number. */
+  readonly limits?: RunningLimits;
 }
 
 export interface CallOptions extends UpdateOptions {
@@ -25,14 +28,18 @@ export interface CallOptions extends UpdateOptions {
 export class Machine {
   readonly #database: Database;
   readonly #publisher: Publisher;
-  readonly #leaseMs: number;
+  readonly #rules: OwnershipRules;
   #acquirer: Acquirer | null;
 
   constructor(options: MachineOptions) {
     this.#database = options.database;
     this.#publisher = options.publisher;
     this.#acquirer = options.acquirer;
-    this.#leaseMs = options.leaseMs;
+    this.#rules = { leaseMs: options.leaseMs, limits: options.limits ?? noLimits };
+  }
+
+  get limits(): RunningLimits {
+    return this.#rules.limits;
   }
 
   /** Wired once, when the worker is made: worker and machine know each other. */
@@ -81,7 +88,7 @@ export class Machine {
         async (tx) => {
           // A deadlock victim runs again from the start: what its first try reserved is given back.
           for (const { reservation } of current?.reservations ?? []) reservation.cancel();
-          current = new Transaction(tx, this.#acquirer, this.#leaseMs);
+          current = new Transaction(tx, this.#acquirer, this.#rules);
           const value = await fn(current);
           current.assertWhole();
           return value;

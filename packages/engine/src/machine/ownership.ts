@@ -1,11 +1,12 @@
 import { FenceLost, TransitionRejected } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
+import { slotLimitsOf } from "../domain/running-limits.ts";
 import { isRunnable } from "../domain/state.ts";
 import { acquireChat, takeOverChat } from "../store/ownership.ts";
+import { hasRoom } from "../store/slots.ts";
 import type { Bundle } from "./bundle.ts";
+import { silenceMs } from "./transaction.ts";
 
-/** A worker whose lock is gone is dead after this long without a beat. */
-const silenceMs = 1500;
 /** Three beats: who has just come back does not take from others. */
 const settledMs = 3000;
 
@@ -16,21 +17,25 @@ export interface Runner {
 
 /**
  * Names the runner on a runnable chat that is unowned, or whose worker is dead by database time. Rejected where the
- * owner lives, or where the taker itself is not alive, is draining or, to take from another, has not settled.
+ * owner lives, where the taker itself is not alive, is draining or, to take from another, has not settled, or where the
+ * chat would need a slot and there is none.
  */
 export async function acquire(bundle: Bundle, runner: Runner): Promise<ChatRow> {
   await bundle.refresh();
   const { chat, chatId, tx, state } = bundle;
   if (!isRunnable(chat)) throw new TransitionRejected("acquire", state, "there is nothing to do");
-  const lease_ms = bundle.transaction.leaseMs;
+  const { leaseMs: lease_ms, limits } = bundle.transaction.rules;
+  const slot = slotLimitsOf(limits, chat);
+  const { worker_id, runner_id } = runner;
   const row =
     chat.worker_id === null
-      ? await acquireChat(tx, chatId, runner.worker_id, runner.runner_id, lease_ms)
+      ? await acquireChat(tx, chatId, worker_id, runner_id, lease_ms, silenceMs, slot)
       : await takeOverChat(tx, chatId, {
           ...runner,
           lease_ms,
           silence_ms: silenceMs,
           settled_ms: settledMs,
+          slot,
         });
   if (row === undefined) {
     throw new TransitionRejected("acquire", state, "its owner lives, or the taker may not take it");
@@ -51,4 +56,16 @@ export async function abandon(bundle: Bundle, runner_id: string): Promise<ChatRo
   }
   if (chat.runner_id !== runner_id) throw new FenceLost(bundle.chatId);
   return await bundle.set({ worker_id: null, runner_id: null });
+}
+
+/**
+ * Whether a chat that this bundle has made run anew, in the hands of its runner, may keep the slot that it has taken by
+ * that. Asks nothing of the database where there are no limits.
+ */
+export async function mayKeepSlot(bundle: Bundle): Promise<boolean> {
+  await bundle.refresh();
+  const { leaseMs, limits } = bundle.transaction.rules;
+  const slot = slotLimitsOf(limits, bundle.chat);
+  if (slot.max === null && slot.owner_max === null) return true;
+  return await hasRoom(bundle.tx, bundle.chat, slot, leaseMs, silenceMs);
 }

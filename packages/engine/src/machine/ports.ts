@@ -25,6 +25,10 @@ export interface Reservation {
 
 /** How the machine offers a chat that a bundle has just made runnable to the worker of the same replica. */
 export interface Acquirer {
-  /** Null when this worker takes nothing now: draining, full, others wait, or it cannot run this chat. */
-  reserve(chat: ChatRow): Reservation | null;
+  /**
+   * Null when this worker takes nothing now: draining, full, others wait, or it cannot run this chat.
+   *
+   * @param resumes its turn only waited, and goes on whether there is room or not.
+   */
+  reserve(chat: ChatRow, resumes?: boolean): Reservation | null;
 }

@@ -1,6 +1,7 @@
 import type { Commit } from "../domain/commit.ts";
 import { ChatNotFound, FenceLost } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
+import { noLimits, slotLimitsOf, type RunningLimits } from "../domain/running-limits.ts";
 import { isRunnable, stateOf } from "../domain/state.ts";
 import { fenceHolds, type Fence } from "../domain/task.ts";
 import { assert } from "../lib/assert.ts";
@@ -24,6 +25,16 @@ export interface UpdateOptions {
   readonly acquire?: boolean;
 }
 
+/** What ownership is judged by. */
+export interface OwnershipRules {
+  /** How old a worker's last beat may be, in milliseconds of database time. */
+  readonly leaseMs: number;
+  readonly limits: RunningLimits;
+}
+
+/** A worker whose lock is gone is dead after this long without a beat. */
+export const silenceMs = 1_500;
+
 /**
  * One database transaction in which bundles run. Bundles run inside it empty their buffers here, and everything is
  * published once, after the one commit.
@@ -32,16 +43,16 @@ export class Transaction {
   readonly tx: WriteTx;
   readonly commits: Commit[] = [];
   readonly reservations: { reservation: Reservation; chat: ChatRow }[] = [];
-  readonly leaseMs: number;
+  readonly rules: OwnershipRules;
   readonly #acquirer: Acquirer | null;
   /** Chats with a bundle under way: a second one inside it would work on a row that the first holds in memory. */
   readonly #open = new Set<string>();
   #failed: { readonly error: unknown } | null = null;
 
-  constructor(tx: WriteTx, acquirer: Acquirer | null, leaseMs: number) {
+  constructor(tx: WriteTx, acquirer: Acquirer | null, rules: OwnershipRules) {
     this.tx = tx;
     this.#acquirer = acquirer;
-    this.leaseMs = leaseMs;
+    this.rules = rules;
   }
 
   /** Locks and bumps the chat, runs `fn`, checks where it landed, and buffers what is to be published. */
@@ -132,13 +143,22 @@ export class Transaction {
 
   async #acquire(bundle: Bundle): Promise<void> {
     if (bundle.state === "N" || !isRunnable(bundle.chat) || bundle.chat.worker_id !== null) return;
-    const reservation = this.#acquirer?.reserve(bundle.chat);
+    const resumes = doesResume(bundle);
+    const reservation = this.#acquirer?.reserve(bundle.chat, resumes);
     if (!reservation) return;
     // Registered before it is sent: whatever becomes of the transaction, the reservation hears of it.
     const entry = { reservation, chat: bundle.chat };
     this.reservations.push(entry);
     const { worker_id, runner_id } = reservation;
-    const row = await acquireChat(this.tx, bundle.chatId, worker_id, runner_id, this.leaseMs);
+    const row = await acquireChat(
+      this.tx,
+      bundle.chatId,
+      worker_id,
+      runner_id,
+      this.rules.leaseMs,
+      silenceMs,
+      slotLimitsOf(resumes ? noLimits : this.rules.limits, bundle.chat),
+    );
     if (row === undefined) {
       this.reservations.pop();
       reservation.cancel();
@@ -146,4 +166,9 @@ export class Transaction {
     }
     entry.chat = bundle.adopt(row);
   }
+}
+
+/** A turn that had only waited for somebody outside goes on, over the limits if need be: it was let in when it began. */
+function doesResume({ before, chat }: Bundle): boolean {
+  return before?.status === "requires_action" && before.turn_message_id === chat.turn_message_id;
 }

@@ -71,6 +71,8 @@ export interface ModelPort {
   stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply>;
   /** Whether the model's provider is configured here. */
   has(model: string): boolean;
+  /** The names of the providers that are configured here: `has` is true for every model of theirs. */
+  providers(): string[];
   /** Well-known models of the configured providers. Others of the same providers work too. */
   list(): ModelInfo[];
   defaultModel(): string;

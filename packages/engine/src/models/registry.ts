@@ -109,6 +109,10 @@ class Models implements ModelPort {
     return provider === "demo" ? this.#demo !== null : this.#providers.has(provider);
   }
 
+  providers(): string[] {
+    return [...this.#providers.keys(), ...(this.#demo === null ? [] : ["demo"])];
+  }
+
   list(): ModelInfo[] {
     return this.#listed.map((info) => ({ ...info }));
   }
@@ -148,9 +152,8 @@ class Models implements ModelPort {
     const { defaultModel } = this.#config;
     if (defaultModel !== undefined) {
       if (this.has(defaultModel)) return defaultModel;
-      const offered = [...this.#providers.keys(), ...(this.#demo === null ? [] : ["demo"])];
       throw new ModelsConfigInvalid(
-        `The default model "${defaultModel}" is of no configured provider; use provider/model with one of: ${offered.join(", ") || "none is configured"}.`,
+        `The default model "${defaultModel}" is of no configured provider; use provider/model with one of: ${this.providers().join(", ") || "none is configured"}.`,
       );
     }
     const first = this.#listed[0];

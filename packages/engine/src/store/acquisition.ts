@@ -1,4 +1,5 @@
 import type { ChatRow } from "../domain/rows.ts";
+import type { RunningLimits } from "../domain/running-limits.ts";
 import type { ReadTx, Sql, WriteTx } from "../postgres/sql.ts";
 
 /** What a worker may take, and how much of it. */
@@ -14,21 +15,24 @@ export interface Wanted {
   readonly expired: readonly { readonly id: string; readonly beat_us: number }[];
   /** Owners whose chats were taken lately, the last one last: others come before them. */
   readonly served_owners: readonly string[];
+  /** How many chats may hold a slot. Whoever locks under limits has the admission to itself: `tryAdmission`. */
+  readonly limits: RunningLimits;
   readonly lease_ms: number;
   readonly silence_ms: number;
   /** For how long a worker must have been healthy before it takes chats that name another. */
   readonly settled_ms: number;
 }
 
-/** Chats looked at per pass and kind: bounds the ranking when thousands wait. */
+/** Chats looked at per pass, of all owners and of one: bounds the ranking when thousands wait. */
 const rankedMax = 500;
+const rankedPerOwnerMax = 50;
 
 /**
  * Runnable chats that nobody alive owns. `me` is empty, and so is everything, unless the asking worker is alive and not
  * draining. Ranked in turn over owners, so that one owner with a thousand chats does not keep the others waiting.
  */
 const unowned = `
-  with me as materialized (
+  with recursive me as materialized (
     select id, healthy_since <= parley.now() - make_interval(secs => $7::double precision / 1000) as settled
     from parley.workers
     where id = $1 and not draining
@@ -48,21 +52,67 @@ const isUnowned = `(c.worker_id is null or (me.settled and c.worker_id <> me.id 
 const unconditional = `(c.status = 'interrupting'
     or (c.status = 'requires_action' and c.requires_action_deadline_at <= here.now))`;
 
+/** Null for what takes no slot. */
+const slotKind = `case when c.status <> 'running' then null when c.parent_chat_id is null then 'root' else 'sub_agent' end`;
+
+const isMine = `c.runnable_since is not null and not c.archived and not ${unconditional} and c.model <> all ($4::text[])`;
+
+/** There is room for one more of this kind and owner. */
+const isOpen = `case when c.status <> 'running' then true else
+    (select room.n > 0 from room where room.kind = ${slotKind})
+    and not exists (select from full_owners f where f.owner_id = c.owner_id and f.kind = ${slotKind}) end`;
+
+/**
+ * `taken` is empty where there are no limits: nothing is counted then. Owners are walked along the index of chats that
+ * wait, and each gives its oldest ones: a crowd of one owner's chats cannot hide those of the others.
+ */
 const candidates = `
   , anybodys as (
     select c.id from parley.chats c, me, here
     where c.runnable_since is not null and not c.archived and ${isUnowned} and ${unconditional}
     order by c.runnable_since limit $3
+  ), taken as materialized (
+    select s.kind, s.owner_id, count(*) as n from parley.slots s
+    where coalesce($11::integer, $12::integer, $13::integer, $14::integer) is not null
+      and s.worker_id in (select id from parley.workers) and s.worker_id not in (select id from dead)
+    group by s.kind, s.owner_id
+  ), room as materialized (
+    select kind, owner_max,
+      coalesce(max, 2147483647) - (select coalesce(sum(t.n), 0) from taken t where t.kind = k.kind) as n
+    from (values ('root', $11::integer, coalesce($12::integer, 2147483647)),
+      ('sub_agent', $13::integer, coalesce($14::integer, 2147483647))) as k (kind, max, owner_max)
+  ), full_owners as materialized (
+    select t.kind, t.owner_id from taken t join room on room.kind = t.kind where t.n >= room.owner_max
+  ), owners as (
+    (select c.owner_id from parley.chats c where c.runnable_since is not null and c.worker_id is null
+      order by c.owner_id limit 1)
+    union all
+    select (select c.owner_id from parley.chats c where c.runnable_since is not null and c.worker_id is null
+        and c.owner_id > o.owner_id order by c.owner_id limit 1)
+    from owners o where o.owner_id is not null
+  ), found as (
+    select w.* from owners o, me, here, lateral (
+      select c.id, c.owner_id, ${slotKind} as kind, c.runnable_since as since from parley.chats c
+      where c.worker_id is null and c.owner_id = o.owner_id and ${isMine} and ${isOpen}
+      order by c.runnable_since limit ${rankedPerOwnerMax}) w
+    union all (
+      select c.id, c.owner_id, ${slotKind}, c.runnable_since from parley.chats c, me, here
+      where c.worker_id is not null and ${isUnowned} and ${isMine} and ${isOpen}
+      order by c.runnable_since limit ${rankedMax})
+  ), ranked as (
+    select f.*, coalesce(array_position($10::uuid[], f.owner_id), 0) as served,
+      row_number() over (partition by f.owner_id order by f.since) as turn,
+      row_number() over (partition by f.owner_id, f.kind order by f.since) as nth
+    from found f
+  ), admissible as (
+    select r.*, room.n as room, row_number() over (partition by r.kind order by r.turn, r.served, r.since) as place
+    from ranked r
+    left join room on room.kind = r.kind
+    left join taken t on t.kind = r.kind and t.owner_id = r.owner_id
+    where r.kind is null or r.nth + coalesce(t.n, 0) <= room.owner_max
   ), mine as (
-    select id, turn, served, since from (
-      select id, since, coalesce(array_position($10::uuid[], owner_id), 0) as served,
-        row_number() over (partition by owner_id order by since) as turn from (
-        select c.id, c.owner_id, c.runnable_since as since from parley.chats c, me, here
-        where c.runnable_since is not null and not c.archived and ${isUnowned} and not ${unconditional}
-          and c.model <> all ($4::text[])
-        order by c.runnable_since limit ${rankedMax}
-      ) oldest
-    ) ranked order by turn, served, since limit case when $2::integer <= 0 then 0 else ${rankedMax} end
+    select id, turn, served, since from admissible where kind is null or place <= room
+    order by turn, served, since limit case when $2::integer <= 0 then 0 else ${rankedMax} end
   )`;
 
 function valuesOf(wanted: Wanted): unknown[] {
@@ -77,21 +127,35 @@ function valuesOf(wanted: Wanted): unknown[] {
     wanted.expired.map(({ id }) => id),
     wanted.expired.map(({ beat_us }) => beat_us),
     wanted.served_owners,
+    wanted.limits.roots,
+    wanted.limits.roots_per_owner,
+    wanted.limits.sub_agents,
+    wanted.limits.sub_agents_per_owner,
   ];
 }
 
+export interface Look {
+  /** There is something to take. */
+  readonly found: boolean;
+  /** Chats wait that this worker could run but for the limits. */
+  readonly held: boolean;
+}
+
 /** Whether there is anything to take: one read, so that an idle worker opens no transactions. */
-export async function anyRunnable(
+export async function lookForRunnable(
   sql: Pick<Sql, "query"> | ReadTx,
   wanted: Wanted,
-): Promise<boolean> {
-  const [row] = await sql.query<{ found: boolean }>({
-    name: "acquisition.any",
+): Promise<Look> {
+  const [row] = await sql.query<Look>({
+    name: "acquisition.look",
     text: `${unowned} ${candidates}
-      select exists (select from anybodys) or exists (select from mine) as found`,
+      select exists (select from anybodys) or exists (select from mine) as found,
+        coalesce($11::integer, $12::integer, $13::integer, $14::integer) is not null and exists (
+          select from parley.chats c, me, here
+          where c.worker_id is null and c.status = 'running' and ${isMine} and not (${isOpen})) as held`,
     values: valuesOf(wanted),
   });
-  return row?.found ?? false;
+  return row ?? { found: false, held: false };
 }
 
 /**

@@ -1,13 +1,19 @@
 import type { ChatRow } from "../domain/rows.ts";
+import type { SlotLimits } from "../domain/running-limits.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 
-/** Names the runner on an unowned chat, if its worker is alive by database time and takes work. */
+/**
+ * Names the runner on an unowned chat, if its worker is alive by database time and takes work, and if the chat may take
+ * a slot.
+ */
 export async function acquireChat(
   tx: WriteTx,
   chatId: string,
   workerId: string,
   runnerId: string,
   leaseMs: number,
+  silenceMs: number,
+  slot: SlotLimits,
 ): Promise<ChatRow | undefined> {
   const [row] = await tx.query<ChatRow>({
     name: "chats.acquire",
@@ -15,8 +21,9 @@ export async function acquireChat(
            where id = $1 and worker_id is null
              and exists (select from parley.workers w where w.id = $2 and not w.draining
                          and w.heartbeat_at > parley.now() - make_interval(secs => $4::double precision / 1000))
+             and parley.has_room(id, owner_id, $6, $7, $8, $4, $5)
            returning *`,
-    values: [chatId, workerId, runnerId, leaseMs],
+    values: [chatId, workerId, runnerId, leaseMs, silenceMs, slot.kind, slot.max, slot.owner_max],
   });
   return row;
 }
@@ -29,6 +36,7 @@ export interface Takeover {
   readonly silence_ms: number;
   /** How long the taker must have been healthy. */
   readonly settled_ms: number;
+  readonly slot: SlotLimits;
 }
 
 /** Names the runner on a chat whose worker is dead. A step that was in flight counts against the chat. */
@@ -41,12 +49,16 @@ export async function takeOverChat(
     name: "chats.take_over",
     text: `update parley.chats set worker_id = $2, runner_id = $3,
              takeovers = takeovers + case
-               when status = 'running' and generation_attempt > 0 and retry_state is null then 1 else 0 end
+               when status = 'running' and generation_attempt > 0 and retry_state is null
+                 -- without its slot it only waited for others
+                 and exists (select from parley.slots s where s.chat_id = chats.id and s.runner_id = chats.runner_id)
+               then 1 else 0 end
            where id = $1 and worker_id is not null and worker_id <> $2
              and parley.worker_is_dead(worker_id, $4, $5)
              and exists (select from parley.workers w where w.id = $2 and not w.draining
                          and w.heartbeat_at > parley.now() - make_interval(secs => $4::double precision / 1000)
                          and w.healthy_since <= parley.now() - make_interval(secs => $6::double precision / 1000))
+             and parley.has_room(id, owner_id, $7, $8, $9, $4, $5)
            returning *`,
     values: [
       chatId,
@@ -55,6 +67,9 @@ export async function takeOverChat(
       takeover.lease_ms,
       takeover.silence_ms,
       takeover.settled_ms,
+      takeover.slot.kind,
+      takeover.slot.max,
+      takeover.slot.owner_max,
     ],
   });
   return row;

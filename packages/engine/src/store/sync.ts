@@ -120,21 +120,28 @@ export type ChatVersions = Pick<
   | "metadata_version"
   | "generation_attempt"
   | "worker_id"
->;
+> & {
+  /** It names a worker that is dead. */
+  readonly orphaned: boolean;
+};
 
 /** One statement for all feeds of the replica; a chat that is missing in the answer is gone. */
 export async function readVersions(
   database: Database,
   chatIds: readonly string[],
+  { lease_ms, silence_ms }: { readonly lease_ms: number; readonly silence_ms: number },
   options: { readonly statementTimeoutMs: number },
 ): Promise<ChatVersions[]> {
   return await database.one<ChatVersions>(
     {
       name: "sync.versions",
-      text: `select id, owner_id, status, archived, snapshot_version, history_version, queue_version,
-               retry_state_version, metadata_version, generation_attempt, worker_id
+      text: `with dead as materialized (select d.id from parley.dead_workers($2, $3) as d (id))
+             select id, owner_id, status, archived, snapshot_version, history_version, queue_version,
+               retry_state_version, metadata_version, generation_attempt, worker_id,
+               worker_id is not null and (worker_id in (select id from dead)
+                 or worker_id not in (select id from parley.workers)) as orphaned
              from parley.chats where id = any ($1::uuid[])`,
-      values: [chatIds],
+      values: [chatIds, lease_ms, silence_ms],
     },
     { operation: "stream.poll", ...options },
   );

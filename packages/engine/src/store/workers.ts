@@ -9,6 +9,8 @@ export interface NewWorker {
   readonly relay_url: string | null;
   readonly version: string;
   readonly capacity: number;
+  /** Whose models it can call: why a chat waits is judged by it. */
+  readonly providers: readonly string[];
 }
 
 /** What a beat writes. */
@@ -25,9 +27,9 @@ export interface Beat {
 export async function registerWorker(sql: Sql, worker: NewWorker): Promise<void> {
   await sql.query({
     name: "workers.register",
-    text: `insert into parley.workers (id, relay_url, version, capacity) values ($1, $2, $3, $4)
-           on conflict (id) do nothing`,
-    values: [worker.id, worker.relay_url, worker.version, worker.capacity],
+    text: `insert into parley.workers (id, relay_url, version, capacity, providers)
+           values ($1, $2, $3, $4, $5) on conflict (id) do nothing`,
+    values: [worker.id, worker.relay_url, worker.version, worker.capacity, worker.providers],
   });
 }
 

@@ -336,6 +336,7 @@ describe("another database behind the same address", () => {
 
 describe("a chat that nobody drives", () => {
   it("says so after a moment, and takes it back", async () => {
+    await world.sql(`update parley.workers set draining = true`);
     const id = await world.running("hello", false);
     const client = await (await world.open(id)).ready();
     expect(foldEvents(client.events).status?.waiting).toBeUndefined();
@@ -346,6 +347,7 @@ describe("a chat that nobody drives", () => {
     expect(joiner.types()).toEqual(["ready"]);
     await world.own(id);
     await client.until((c) => foldEvents(c.events).status?.waiting === undefined);
+    await world.sql(`update parley.workers set draining = false`);
     client.subscription?.close();
     joiner.subscription?.close();
   });

@@ -4,6 +4,7 @@ import type { Random } from "../lib/random.ts";
 import type { CheckpointPort, EpisodeSource } from "../parts/ports.ts";
 import type { Database } from "../postgres/database.ts";
 import type { NextTurn } from "./turn.ts";
+import type { WaitingWatch } from "./waiting.ts";
 
 /** What feeds take from the outside. */
 export interface FeedDeps {
@@ -14,6 +15,8 @@ export interface FeedDeps {
   readonly random: Random;
   readonly logger: Logger;
   readonly turn: NextTurn;
+  /** Tells why a chat that nobody drives waits. */
+  readonly waiting: Pick<WaitingWatch, "watch" | "forget">;
   /** A read that controls a stream may take this long; then the stream starts from what it has, or tries again. */
   readonly controlReadMs: number;
 }

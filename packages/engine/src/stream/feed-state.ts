@@ -1,4 +1,4 @@
-import type { PendingAction } from "@parley/protocol";
+import type { PendingAction, Waiting } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
 import type { ChatRow, QueueRow } from "../domain/rows.ts";
 import { isRunnable } from "../domain/state.ts";
@@ -14,12 +14,9 @@ export interface FeedState {
   readonly recent: Recent;
   /** Monotonic time since when the chat could run and nobody drives it; null: it cannot, or somebody does. */
   readonly unownedSince: number | null;
-  /** It has been like that for long enough to tell. */
-  readonly waiting: boolean;
+  /** Why it waits, where it has done so for long enough to tell. */
+  readonly waiting: Waiting | null;
 }
-
-/** A chat that is handed from runner to runner is without one for a moment: not worth telling. */
-export const waitingAfterMs = 2_000;
 
 /**
  * The state after a read. `known` may be newer than what was read (commits were handed over in the meantime): then
@@ -63,7 +60,21 @@ export function afterCommit(state: FeedState, commit: Commit, now: number): Feed
 }
 
 /** The state after the poll found these versions; null: a read is needed. */
-export function afterPoll(state: FeedState, found: ChatVersions): FeedState | null {
+export function afterPoll(state: FeedState, found: ChatVersions, now: number): FeedState | null {
+  const next = afterVersions(state, found);
+  if (next === null || found.worker_id === null || found.worker_id !== state.chat.worker_id)
+    return next;
+  // Only the poll sees that the owner has died: nothing is committed by that.
+  const orphaned = found.orphaned && isRunnable(next.chat);
+  return released(next, orphaned ? (next.unownedSince ?? now) : null);
+}
+
+function released(state: FeedState, unownedSince: number | null): FeedState {
+  if (unownedSince === state.unownedSince) return state;
+  return { ...state, unownedSince, waiting: unownedSince === null ? null : state.waiting };
+}
+
+function afterVersions(state: FeedState, found: ChatVersions): FeedState | null {
   const { chat } = state;
   const newer =
     found.snapshot_version > chat.snapshot_version ||
@@ -83,11 +94,12 @@ export function afterPoll(state: FeedState, found: ChatVersions): FeedState | nu
   return { ...state, chat: { ...chat, snapshot_version: found.snapshot_version } };
 }
 
-/** The state after time has passed; the same object where nothing is to be told. */
-export function afterTime(state: FeedState, now: number): FeedState {
-  const { unownedSince } = state;
-  const waiting = unownedSince !== null && now - unownedSince >= waitingAfterMs;
-  return waiting === state.waiting ? state : { ...state, waiting };
+/** The state after it was asked why the chat waits; the same object where nothing is to be told. */
+export function afterJudgement(state: FeedState, waiting: Waiting | null): FeedState {
+  if (state.unownedSince === null) return state;
+  const { reason, missing } = state.waiting ?? {};
+  if (reason === waiting?.reason && missing === waiting?.missing) return state;
+  return { ...state, waiting };
 }
 
 /** Versions only grow; metadata may change without a new snapshot. */
@@ -103,7 +115,12 @@ function observed(
   next: Omit<FeedState, "unownedSince" | "waiting">,
   now: number,
 ): FeedState {
-  const unowned = isRunnable(next.chat) && next.chat.worker_id === null;
-  const unownedSince = unowned ? (before?.unownedSince ?? now) : null;
-  return afterTime({ ...next, unownedSince, waiting: before?.waiting ?? false }, now);
+  const { chat } = next;
+  // Whose owner was found dead waits for another until one has taken it.
+  const orphaned =
+    before !== null && before.unownedSince !== null && before.chat.worker_id === chat.worker_id;
+  if (!isRunnable(chat) || (chat.worker_id !== null && !orphaned)) {
+    return { ...next, unownedSince: null, waiting: null };
+  }
+  return { ...next, unownedSince: before?.unownedSince ?? now, waiting: before?.waiting ?? null };
 }

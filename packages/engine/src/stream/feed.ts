@@ -1,8 +1,7 @@
-import type { LivePart, Part, StreamCloseReason } from "@parley/protocol";
+import type { LivePart, Part, StreamCloseReason, Waiting } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
 import { ChatNotFound } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
-import type { Timer } from "../lib/clock.ts";
 import type { Checkpoint, EpisodeKey } from "../parts/ports.ts";
 import type { ChatVersions, SyncRequest, SyncResult } from "../store/sync.ts";
 import { Audience } from "./audience.ts";
@@ -12,12 +11,11 @@ import type { FeedDeps } from "./feed-options.ts";
 import { FeedReader } from "./feed-reader.ts";
 import {
   afterCommit,
+  afterJudgement,
   afterPoll,
   afterRead,
-  afterTime,
   isNewer,
   judgeCommit,
-  waitingAfterMs,
   type FeedState,
 } from "./feed-state.ts";
 import { Joiners, type Joiner } from "./joiners.ts";
@@ -26,12 +24,13 @@ import type { EncodedEvent } from "./ports.ts";
 import { trimmed } from "./recent.ts";
 import { Preview } from "./preview.ts";
 import type { Subscriber } from "./subscriber.ts";
+import type { WaitingFeed } from "./waiting.ts";
 
 /**
  * One replica's live view of one chat, shared by all who subscribe to it here. Decisions are made in `feed-state.ts` and
  * `plan.ts`, which are pure; this holds the state, hears what happens, and sends.
  */
-export class Feed {
+export class Feed implements WaitingFeed {
   readonly chatId: string;
   readonly #deps: FeedDeps;
   readonly #onEmpty: (feed: Feed) => void;
@@ -43,7 +42,6 @@ export class Feed {
   #state: FeedState | null = null;
   /** Made anew with every change of what cursors of live parts have in common. */
   #epoch: object = {};
-  #waitingTimer: Timer | undefined;
   #ended = false;
 
   constructor(scope: CursorScope, deps: FeedDeps, onEmpty: (feed: Feed) => void) {
@@ -123,9 +121,21 @@ export class Feed {
       }
     }
     if (this.#ended) return;
-    const next = afterPoll(this.#state, found);
+    const next = afterPoll(this.#state, found, this.#now());
     if (next === null) this.#reader.want(found);
     else if (next !== this.#state) this.#advance(next);
+  }
+
+  /** Monotonic time since when nobody drives the chat although there is something to do; null: somebody does. */
+  get unownedSince(): number | null {
+    return this.#state?.unownedSince ?? null;
+  }
+
+  /** Why that is; undefined: it is about to be taken. */
+  judged(waiting: Waiting | undefined): void {
+    if (this.#ended || this.#state === null) return;
+    const next = afterJudgement(this.#state, waiting ?? null);
+    if (next !== this.#state) this.#advance(next);
   }
 
   /** The database is another one, or has gone back in time: nothing that was known counts. */
@@ -136,6 +146,7 @@ export class Feed {
     const members = this.#audience.clear();
     this.#audience = new Audience(scope);
     this.#state = null;
+    this.#deps.waiting.forget(this);
     this.#preview.stop();
     this.#epoch = {};
     this.#joiners.restart(members);
@@ -153,7 +164,7 @@ export class Feed {
   stop(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#waitingTimer?.cancel();
+    this.#deps.waiting.forget(this);
     this.#reader.stop();
     this.#preview.stop();
     this.#onEmpty(this);
@@ -217,7 +228,7 @@ export class Feed {
     const { chat } = state;
     this.#state = state;
     this.#preview.follow(chat);
-    this.#armWaiting();
+    this.#deps.waiting.watch(this);
     if (this.#preview.position !== null || !canHavePreview(chat)) return;
     const { id: chat_id, history_version } = chat;
     const memory = this.#deps.episodes.newestWithParts(chat_id, history_version);
@@ -255,7 +266,7 @@ export class Feed {
     }
     if (this.#ended) return;
     this.#preview.follow(next.chat);
-    this.#armWaiting();
+    this.#deps.waiting.watch(this);
   }
 
   #tryAttach(joiner: Joiner): boolean {
@@ -325,17 +336,5 @@ export class Feed {
   /** Clients take live text for the end of a retry's back-off: so does a cursor of it. */
   #positionAt(low: number, at: PreviewPosition): ReturnType<typeof positionOf> {
     return { ...positionOf(this.#state as FeedState, low, at), retry: 0 };
-  }
-
-  #armWaiting(): void {
-    this.#waitingTimer?.cancel();
-    const state = this.#state;
-    if (state === null || state.unownedSince === null || state.waiting) return;
-    const left = state.unownedSince + waitingAfterMs - this.#now();
-    this.#waitingTimer = this.#deps.clock.timer(left, "stream.waiting", () => {
-      if (this.#ended || this.#state === null) return;
-      const next = afterTime(this.#state, this.#now());
-      if (next !== this.#state) this.#advance(next);
-    });
   }
 }

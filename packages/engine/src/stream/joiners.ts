@@ -156,7 +156,7 @@ function isFuture(from: Position, state: FeedState): boolean {
 /** What can be said without the database. */
 function fromRow(row: ChatRow, cursor: string | null): Encoded[] {
   const makeCursor = cursor === null ? null : (): string => cursor;
-  const status = statusOf({ chat: row, waiting: false });
+  const status = statusOf({ chat: row, waiting: null });
   return [
     new Encoded(new Payload("status", status), makeCursor),
     new Encoded(new Payload("chat", chatOf(row)), makeCursor),

@@ -230,7 +230,7 @@ export function statusOf({
     status: chat.status,
     archived: chat.archived,
     turn_message_id: chat.turn_message_id,
-    ...(waiting ? { waiting: { reason: "no_worker" as const } } : {}),
+    ...(waiting === null ? {} : { waiting }),
   };
 }
 

@@ -1,9 +1,11 @@
-import type { StreamCloseReason } from "@parley/protocol";
+import type { StreamCloseReason, Waiting } from "@parley/protocol";
 import type { ChatHint, Commit } from "../domain/commit.ts";
+import { noLimits } from "../domain/running-limits.ts";
 import type { Timer } from "../lib/clock.ts";
 import { onAbort } from "../lib/abort.ts";
 import { ParleyError } from "../lib/errors.ts";
 import type { DatabaseIdentity } from "../postgres/identity.ts";
+import { readWaiting, type BacklogRules } from "../store/backlog.ts";
 import { readVersions } from "../store/sync.ts";
 import { decodeCursor, type Position } from "./cursor.ts";
 import { withDeadline } from "./deadline.ts";
@@ -13,9 +15,15 @@ import type { Joiner } from "./joiners.ts";
 import type { OpenStream, Streams, Subscription } from "./ports.ts";
 import { Subscriber } from "./subscriber.ts";
 import { nextTurn } from "./turn.ts";
+import { WaitingWatch } from "./waiting.ts";
 
-export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs"> &
-  Partial<Pick<FeedDeps, "turn" | "controlReadMs">>;
+export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs" | "waiting"> &
+  Partial<Pick<FeedDeps, "turn" | "controlReadMs">> & {
+    /** What chats are taken by. Default: the lease's default, and no limits. */
+    readonly rules?: BacklogRules;
+  };
+
+const rulesDefault: BacklogRules = { limits: noLimits, lease_ms: 20_000, silence_ms: 1_500 };
 
 /** The replica takes no new streams: it is shutting down. */
 export class StreamsDraining extends ParleyError {
@@ -27,6 +35,8 @@ export class StreamsDraining extends ParleyError {
 /** All feeds of a replica: streams of chats come and go here, and news reach the feeds through it. */
 export class ChatStreams implements Streams {
   readonly #deps: FeedDeps;
+  readonly #rules: BacklogRules;
+  readonly #waiting: WaitingWatch;
   readonly #feeds = new Map<string, Feed>();
   #identity: DatabaseIdentity | null = null;
   #pollTimer: Timer | undefined;
@@ -35,7 +45,13 @@ export class ChatStreams implements Streams {
   #closing = false;
 
   constructor(options: StreamsOptions) {
-    this.#deps = { turn: nextTurn, controlReadMs, ...options };
+    const { rules = rulesDefault, ...deps } = options;
+    this.#rules = rules;
+    const { clock, logger } = deps;
+    const read = async (chatIds: readonly string[]): Promise<Map<string, Waiting>> =>
+      await this.#readWaiting(chatIds);
+    this.#waiting = new WaitingWatch({ clock, logger, read });
+    this.#deps = { turn: nextTurn, controlReadMs, ...deps, waiting: this.#waiting };
     this.#offIdentity = options.database.onIdentityChange((_before, after) => {
       this.#identity = after;
       for (const feed of this.#feeds.values()) {
@@ -150,7 +166,7 @@ export class ChatStreams implements Streams {
     this.#offIdentity();
     this.#pollTimer?.cancel();
     for (const feed of this.#feeds.values()) feed.end("reconnect");
-    await this.#polling;
+    await Promise.all([this.#polling, this.#waiting.stop()]);
   }
 
   /** Asked of the database once; after that every new connection compares. */
@@ -189,6 +205,7 @@ export class ChatStreams implements Streams {
       const read = readVersions(
         database,
         feeds.map((feed) => feed.chatId),
+        this.#rules,
         { statementTimeoutMs: readMs },
       );
       const found = new Map((await withDeadline(read, clock, readMs)).map((row) => [row.id, row]));
@@ -196,5 +213,11 @@ export class ChatStreams implements Streams {
     } catch (err) {
       logger.warn({ err }, "the poll of streams failed");
     }
+  }
+
+  async #readWaiting(chatIds: readonly string[]): Promise<Map<string, Waiting>> {
+    const { database, clock, controlReadMs: readMs } = this.#deps;
+    const limits = { statementTimeoutMs: readMs };
+    return await withDeadline(readWaiting(database, chatIds, this.#rules, limits), clock, readMs);
   }
 }

@@ -55,6 +55,25 @@ describe("metrics", () => {
     expect(page).toContain("parley_feeds 7");
   });
 
+  it("say what waits and what works, and come all the same where that cannot be read", async () => {
+    const { watchBacklog, text } = metrics();
+    let reads = 0;
+    const counts = { waiting: { capacity: 3, no_worker: 0 }, slots: { root: 2, sub_agent: 1 } };
+    watchBacklog(async () => {
+      reads += 1;
+      if (reads > 1) throw new Error("the database is away");
+      return counts;
+    });
+    const page = await text();
+    expect(page).toContain('parley_chats_waiting{reason="capacity"} 3');
+    expect(page).toContain('parley_chats_waiting{reason="no_worker"} 0');
+    expect(page).toContain('parley_slots{kind="sub_agent"} 1');
+    expect(reads).toBe(1);
+    const without = await text();
+    expect(without).not.toContain("parley_slots{");
+    expect(without).toContain("parley_build_info");
+  });
+
   it("measure requests by route", async () => {
     const { requestEnded, text } = metrics();
     requestEnded({ method: "GET", route: "/api/v1/chats/:id", status: 200, durationMs: 4 });

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { backlogMetrics, type BacklogCounts } from "./backlog-metrics.ts";
 import { databaseMetrics, type DatabaseCounts } from "./database-metrics.ts";
 import { workerMetrics, type WorkerMetrics } from "./worker-metrics.ts";
 
@@ -27,6 +28,8 @@ export interface Metrics {
   watchDatabase(snapshot: () => DatabaseCounts): void;
   /** A figure that is read when somebody asks: connections, feeds, subscriptions, live runners. */
   gauge(name: string, help: string, read: () => number): void;
+  /** The chats of the whole deployment that work, and that wait; left out of the page where it cannot be read. */
+  watchBacklog(read: () => Promise<BacklogCounts>): void;
   readonly contentType: string;
   text(): Promise<string>;
 }
@@ -70,6 +73,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
         },
       });
     },
+    watchBacklog: (read) => backlogMetrics(registry, read),
     contentType: registry.contentType,
     text: () => registry.metrics(),
   };

@@ -12,6 +12,7 @@ import { retryDefaults, type RetryLimits } from "../models/retry-policy.ts";
 import type { Database } from "../postgres/database.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { Acquisition, acquisitionDefaults } from "./acquisition/acquisition.ts";
+import { freeOf } from "./acquisition/state.ts";
 import { compactionDefaults, type CompactionOptions } from "./compaction/options.ts";
 import { Audit } from "./audit.ts";
 import { drainWorker } from "./drain.ts";
@@ -67,6 +68,7 @@ const auditMsDefault = 3_000;
 /** Drives the chats that this replica owns. `start` it, feed it what the machine publishes, and `drain` it. */
 export class Worker {
   readonly #deps: WorkerDeps;
+  readonly #capacity: number;
   readonly #liveness: Liveness;
   readonly #manager: RunnerManager;
   readonly #acquisition: Acquisition;
@@ -79,7 +81,8 @@ export class Worker {
   constructor(deps: WorkerDeps) {
     const { machine, database, models, clock, random, logger, options } = deps;
     const observer = deps.observer ?? silentObserver;
-    const capacity = options.capacity ?? acquisitionDefaults.capacity;
+    this.#capacity = options.capacity ?? acquisitionDefaults.capacity;
+    const capacity = this.#capacity;
     const livenessOptions = { ...livenessDefaults, ...options.liveness };
     this.#deps = deps;
     this.#scope = new Scope((error, label) => logger.error({ err: error, label }, "worker failed"));
@@ -92,6 +95,7 @@ export class Worker {
       worker: {
         version: options.version,
         capacity,
+        providers: models.providers(),
         get relay_url() {
           return options.relayUrl?.() ?? null;
         },
@@ -234,7 +238,7 @@ export class Worker {
     return {
       runners: this.#manager.size,
       working: this.#manager.working,
-      capacity: this.#deps.options.capacity ?? acquisitionDefaults.capacity,
+      capacity: this.#capacity,
       alive: this.#liveness.sure,
       lockHeld: this.#liveness.lockHeld,
       draining: this.#draining,
@@ -252,6 +256,7 @@ export class Worker {
         takeoversMax,
         retry: options.retry ?? retryDefaults,
       },
+      hasCapacity: () => freeOf(this.#capacity, this.#manager.working) > 0,
       sure: async (signal) => await this.#sure(signal),
     };
   }

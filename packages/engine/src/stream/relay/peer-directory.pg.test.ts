@@ -18,7 +18,7 @@ afterAll(async () => {
 async function register(relay_url: string | null): Promise<string> {
   const id = randomUUID();
   await test.database.write((tx) =>
-    registerWorker(tx, { id, relay_url, version: "test", capacity: 1 }),
+    registerWorker(tx, { id, relay_url, version: "test", capacity: 1, providers: [] }),
   );
   return id;
 }
@@ -42,7 +42,13 @@ describe("the directory of peers", () => {
     const id = randomUUID();
     expect(await directory.relayUrl(id)).toBeNull();
     await test.database.write((tx) =>
-      registerWorker(tx, { id, relay_url: "ws://late", version: "test", capacity: 1 }),
+      registerWorker(tx, {
+        id,
+        relay_url: "ws://late",
+        version: "test",
+        capacity: 1,
+        providers: [],
+      }),
     );
     expect(await directory.relayUrl(id)).toBe("ws://late");
   });

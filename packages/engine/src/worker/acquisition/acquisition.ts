@@ -9,7 +9,7 @@ import type { Machine } from "../../machine/machine.ts";
 import type { Acquirer, Reservation } from "../../machine/ports.ts";
 import type { ModelPort } from "../../models/model-port.ts";
 import type { Database } from "../../postgres/database.ts";
-import { anyRunnable, type Wanted } from "../../store/acquisition.ts";
+import { lookForRunnable, type Wanted } from "../../store/acquisition.ts";
 import { readSuspects } from "../../store/workers.ts";
 import {
   expiredBeats,
@@ -32,6 +32,8 @@ export interface AcquisitionOptions {
   readonly searchMs: number;
   /** Chats taken at once of those that need no capacity. */
   readonly unconditionalMax: number;
+  /** Until the next look, about, where another replica was just giving out slots. */
+  readonly admissionRetryMs: number;
 }
 
 export const acquisitionDefaults: AcquisitionOptions = {
@@ -39,7 +41,11 @@ export const acquisitionDefaults: AcquisitionOptions = {
   timerMs: 1_000,
   searchMs: 250,
   unconditionalMax: 100,
+  admissionRetryMs: 20,
 };
+
+/** "soon": slots were just being given out by another, and there may be one left. */
+type PassOutcome = "again" | "done" | "soon";
 
 /** Models that were found not to be configured here. Bounded: names come from users. */
 const refusedModelsMax = 1_000;
@@ -67,8 +73,9 @@ export class Acquisition implements Acquirer {
   readonly #served = new Served();
   #futureBeats: FutureBeats = noFutureBeats;
   #draining = false;
-  /** The last look left chats behind that wait for room: a new one does not overtake them. */
+  /** The last look left chats behind that wait for room or for a slot: a new one does not overtake them. */
   #othersWait = false;
+  #looking = false;
 
   constructor(deps: AcquisitionDeps) {
     this.#deps = deps;
@@ -100,16 +107,18 @@ export class Acquisition implements Acquirer {
 
   /** There is room again. Where nobody was seen to wait for it, the timer is soon enough. */
   room(): void {
-    if (this.#othersWait) this.#wake.set();
+    // A look that is under way may have seen how it was before.
+    if (this.#othersWait || this.#looking) this.#wake.set();
   }
 
-  reserve(chat: ChatRow): Reservation | null {
+  reserve(chat: ChatRow, resumes = false): Reservation | null {
     const { liveness, manager, models, observer, options } = this.#deps;
     const reserved = decideReserve(chat, {
       accepting: !this.#draining && liveness.sure,
       free: freeOf(options.capacity, manager.working),
       othersWait: this.#othersWait,
       hasModel: models.has(chat.model),
+      resumes,
     });
     if (!reserved) return null;
     this.#served.add(chat.owner_id);
@@ -126,17 +135,24 @@ export class Acquisition implements Acquirer {
   async #acquireForever(signal: AbortSignal): Promise<void> {
     const { clock, random, logger, options } = this.#deps;
     while (!signal.aborted) {
+      let waitMs = options.timerMs;
       try {
-        while (!signal.aborted && (await this.#pass()) === "again");
+        this.#looking = true;
+        let outcome: PassOutcome;
+        do outcome = await this.#pass();
+        while (!signal.aborted && outcome === "again");
+        if (outcome === "soon") waitMs = options.admissionRetryMs;
       } catch (error) {
         logger.warn({ err: error }, "chats could not be taken");
+      } finally {
+        this.#looking = false;
       }
-      await this.#wake.wait(signal, clock, jittered(options.timerMs, random), "acquisition.timer");
+      await this.#wake.wait(signal, clock, jittered(waitMs, random), "acquisition.timer");
     }
   }
 
   /** One look, and one transaction where there is something to take. */
-  async #pass(): Promise<"again" | "done"> {
+  async #pass(): Promise<PassOutcome> {
     const { machine, database, models, manager, observer, liveness } = this.#deps;
     if (this.#draining || !liveness.sure) return "done";
     const wanted = this.#wanted();
@@ -144,12 +160,15 @@ export class Acquisition implements Acquirer {
       query: async <R>(statement: Parameters<Database["one"]>[0]) =>
         await database.one<R>(statement, { operation: "worker.look" }),
     };
-    if (!(await anyRunnable(look, wanted))) {
-      if (wanted.free > 0) this.#othersWait = false;
+    const { found: any, held } = await lookForRunnable(look, wanted);
+    if (!any) {
+      // A hint that came during the look may be of a chat that it did not see.
+      if (held) this.#othersWait = true;
+      else if (wanted.free > 0 && !this.#wake.pending) this.#othersWait = false;
       return "done";
     }
     let refused = 0;
-    const { taken, found } = await acquireBatch(machine, {
+    const { taken, found, admitted } = await acquireBatch(machine, {
       wanted,
       reserve: (chat) => {
         if (this.#draining) return null;
@@ -166,12 +185,14 @@ export class Acquisition implements Acquirer {
       observer.acquired(chat, before.worker_id === null ? "search" : "takeover");
     }
     // As many as there was room for: there may be more, and they were there first.
-    this.#othersWait = taken.filter(({ chat }) => chat.status === "running").length >= wanted.free;
+    const full = taken.filter(({ chat }) => chat.status === "running").length >= wanted.free;
+    this.#othersWait = full || held || !admitted || (this.#othersWait && this.#wake.pending);
+    if (!admitted) return "soon";
     return refused > 0 || (found > 0 && taken.length > 0) ? "again" : "done";
   }
 
   #wanted(): Wanted {
-    const { liveness, livenessOptions, manager, options, clock } = this.#deps;
+    const { liveness, livenessOptions, machine, manager, options, clock } = this.#deps;
     const { leaseMs, silenceMs, settledBeats, beatMs } = livenessOptions;
     return {
       worker_id: liveness.workerId,
@@ -179,6 +200,7 @@ export class Acquisition implements Acquirer {
       unconditional_max: options.unconditionalMax,
       refused_models: [...this.#refused],
       served_owners: this.#served.list(),
+      limits: machine.limits,
       expired: expiredBeats(this.#futureBeats, clock.monotonic(), leaseMs),
       lease_ms: leaseMs,
       silence_ms: silenceMs,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decideReserve, freeOf, jittered, Served } from "./state.ts";
 
 describe("a chat that the API has just made runnable", () => {
-  const room = { accepting: true, free: 1, othersWait: false, hasModel: true };
+  const room = { accepting: true, free: 1, othersWait: false, hasModel: true, resumes: false };
   const running = { status: "running" } as const;
 
   test("is taken where there is room, and nobody was there first", () => {
@@ -13,8 +13,15 @@ describe("a chat that the API has just made runnable", () => {
     expect(decideReserve(running, { ...room, accepting: false })).toBe(false);
   });
 
+  test("is taken where it resumes, however full it is, by who can run it", () => {
+    const full = { ...room, free: 0, othersWait: true, resumes: true };
+    expect(decideReserve(running, full)).toBe(true);
+    expect(decideReserve(running, { ...full, hasModel: false })).toBe(false);
+    expect(decideReserve(running, { ...full, accepting: false })).toBe(false);
+  });
+
   test("is taken in any case to be stopped, unless the worker takes nothing", () => {
-    const none = { accepting: true, free: 0, othersWait: true, hasModel: false };
+    const none = { accepting: true, free: 0, othersWait: true, hasModel: false, resumes: false };
     expect(decideReserve({ status: "interrupting" }, none)).toBe(true);
     expect(decideReserve({ status: "interrupting" }, { ...none, accepting: false })).toBe(false);
   });

@@ -13,13 +13,15 @@ export interface Room {
   /** Others have been waiting for room, and were there first. */
   readonly othersWait: boolean;
   readonly hasModel: boolean;
+  /** Its turn only waited for somebody outside, and needs no leave to go on. */
+  readonly resumes: boolean;
 }
 
 /** Whether a chat that a bundle has just made runnable is taken with that bundle. */
 export function decideReserve(chat: Pick<ChatRow, "status">, room: Room): boolean {
   if (!room.accepting) return false;
   if (!needsModel(chat)) return true;
-  return room.hasModel && room.free > 0 && !room.othersWait;
+  return room.hasModel && (room.resumes || (room.free > 0 && !room.othersWait));
 }
 
 /** A chat that resumes needs no leave: there may be more working than there is capacity. */

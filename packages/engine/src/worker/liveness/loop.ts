@@ -28,6 +28,7 @@ export interface LivenessDeps {
     readonly relay_url: string | null;
     readonly version: string;
     readonly capacity: number;
+    readonly providers: readonly string[];
   };
   /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
   readonly onReplaced: (before: string, after: string) => void;

@@ -35,6 +35,8 @@ export interface TaskServices {
   readonly observer: WorkerObserver;
   readonly limits: TaskLimits;
   readonly compaction: CompactionOptions;
+  /** Whether this worker has room for one more chat with a step in flight. */
+  readonly hasCapacity: () => boolean;
   /** Resolves once the worker's own beat is fresh enough to begin what must not happen twice. */
   readonly sure: (signal: AbortSignal) => Promise<void>;
 }

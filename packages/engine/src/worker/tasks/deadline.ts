@@ -1,7 +1,9 @@
 import { TransitionRejected } from "../../domain/errors.ts";
+import { abandon } from "../../machine/ownership.ts";
 import { cancelRequiresAction } from "../../machine/transitions/cancel-requires-action.ts";
 import { onAbort } from "../../lib/abort.ts";
 import { Cancelled, type TaskContext } from "./context.ts";
+import { mayResume } from "./may-go-on.ts";
 import { untilDatabaseTime } from "./database-time.ts";
 
 /** Waits for the next deadline by database time, then closes what has expired; again while anything waits. */
@@ -15,7 +17,11 @@ export async function deadline(ctx: TaskContext): Promise<void> {
     }
     await untilDatabaseTime(ctx, due, "runner.deadline");
     try {
-      await ctx.commit("worker.deadline", async (bundle) => await cancelRequiresAction(bundle));
+      await ctx.commit("worker.deadline", async (bundle) => {
+        await cancelRequiresAction(bundle);
+        await bundle.refreshState();
+        if (bundle.state.startsWith("R") && !mayResume(ctx)) await abandon(bundle, ctx.runnerId);
+      });
     } catch (error) {
       // The database's clock went back between the look and the lock.
       if (!(error instanceof TransitionRejected)) throw error;

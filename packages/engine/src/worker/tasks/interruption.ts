@@ -7,13 +7,14 @@ import { readTrackedCalls } from "../../store/executions.ts";
 import { episodeOf } from "../ports.ts";
 import type { Said } from "../runner/memory.ts";
 import type { TaskContext } from "./context.ts";
+import { mayBeginNext } from "./may-go-on.ts";
 import { episodeName, interruptedReply, latestSaid } from "./partial.ts";
 import { settleClosed } from "./settle-closed.ts";
 import { modelOf, readTranscript } from "./transcript.ts";
 
 /**
  * Ends what a user has stopped: closes the episode, so that a late writer stops too; commits what was said, with a
- * result for every open call; and gives the chat up, unless a queued message follows at once.
+ * result for every open call; and gives the chat up, unless a queued message follows and may begin here at once.
  */
 export async function interruption(ctx: TaskContext): Promise<void> {
   if (ctx.row.generation_attempt > 0) ctx.parts.close(episodeOf(ctx.row));
@@ -21,7 +22,8 @@ export async function interruption(ctx: TaskContext): Promise<void> {
   await ctx.commit("worker.interrupt", async (bundle) => {
     await finishInterruption(bundle, { partial: await partialOf(bundle, said) });
     await bundle.refreshState();
-    if (!bundle.state.startsWith("R")) await abandon(bundle, ctx.runnerId);
+    const goesOn = bundle.state.startsWith("R") && (await mayBeginNext(ctx, bundle));
+    if (!goesOn) await abandon(bundle, ctx.runnerId);
   });
   ctx.memory.forget();
   ctx.observer.turnEnded(ctx.row, "interrupted", null);

@@ -108,9 +108,10 @@ export class Command {
     await this.#waitUntil(() => this.output.end > offset, ms, signal);
   }
 
-  /** Calls `fn` as output comes, until it is taken back. */
+  /** Calls `fn` where there is output and as more comes, until it is taken back. */
   follow(fn: () => void): () => void {
     this.#followers.add(fn);
+    if (this.output.end > 0) fn();
     return () => this.#followers.delete(fn);
   }
 

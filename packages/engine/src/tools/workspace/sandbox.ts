@@ -65,13 +65,14 @@ export async function findSandbox(
     findProgram("prlimit", path),
     findProgram("bash", path),
   ]);
-  const shell = bash ?? "/bin/sh";
+  // bash takes the sockets that Node gives a child for a network login, and would read the user's startup files.
+  const shell = bash === null ? ["/bin/sh", "-c"] : [bash, "--noprofile", "--norc", "-c"];
   const bubblewrap = bwrap !== null && (await works(bwrap, options)) ? bwrap : null;
   return {
     bubblewrap,
     line(command, folder) {
-      const limited = [...limitArgs(options.limits, prlimit), shell, "-c", command];
-      const [program = shell, ...args] =
+      const limited = [...limitArgs(options.limits, prlimit), ...shell, command];
+      const [program = "/bin/sh", ...args] =
         bubblewrap === null
           ? limited
           : [bubblewrap, ...bubblewrapArgs(options, folder), "--info-fd", "3", "--", ...limited];

@@ -31,6 +31,7 @@ import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { demoTools } from "./tools/demo-tools.ts";
+import { loadTools } from "./tools/load-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
 import type { Tool } from "./tools/tool.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
@@ -55,6 +56,10 @@ export interface EngineDeps {
  */
 export async function createEngine(config: Config, deps: EngineDeps): Promise<Replica> {
   const { clock, random } = deps;
+  const tools = [
+    ...(deps.tools ?? []),
+    ...(config.tools === null ? [] : await loadTools(config.tools)),
+  ];
   const database = createDatabase({
     ...deps.connection,
     poolSize: config.poolSize,
@@ -66,7 +71,7 @@ export async function createEngine(config: Config, deps: EngineDeps): Promise<Re
   });
   try {
     const relay = config.single ? null : await relayOptions(config, database, random);
-    return await createReplica(config, assemble(config, deps, database, relay), deps);
+    return await createReplica(config, assemble(config, deps, database, relay, tools), deps);
   } catch (error) {
     await database.close();
     throw error;
@@ -110,6 +115,7 @@ function assemble(
   deps: EngineDeps,
   database: Database,
   relayTo: RelayOptions | null,
+  ownTools: readonly Tool[],
 ) {
   const { clock, random, version } = deps;
   const logger = (part: string): Logger => deps.logger.child({ part });
@@ -139,8 +145,10 @@ function assemble(
   });
 
   const models = deps.models ?? createModels(modelSettings(config), common);
-  const tools = new ToolRegistry();
-  for (const tool of [...demoTools(common), ...(deps.tools ?? [])]) tools.register(tool);
+  const own = new Set(ownTools.map(({ name }) => name));
+  // A deployment's own tool may have the name of one that only plays.
+  const tools = new ToolRegistry(demoTools(common).filter(({ name }) => !own.has(name)));
+  for (const tool of ownTools) tools.register(tool);
 
   const metrics = createMetrics({ version, processMetrics: true });
   const worker = createWorker({
@@ -161,6 +169,8 @@ function assemble(
       relayUrl: () => relay?.url ?? null,
       capacity: config.capacity,
       stepsMax: config.turnStepsMax,
+      approvalDeadlineMs: config.approvalDeadlineMs,
+      clientToolDeadlineMs: config.clientToolDeadlineMs,
       retry: { ...retryDefaults, attemptsMax: config.modelAttemptsMax },
       compaction: {
         model: compactionModel(config, models),

@@ -10,4 +10,5 @@ export { createDatabase, type Database } from "./postgres/database.ts";
 export { migrate } from "./postgres/migrate.ts";
 export type { ConnectionSettings } from "./postgres/settings.ts";
 export type { Replica } from "./engine/replica.ts";
+export type { ToolKit } from "./tools/load-tools.ts";
 export { defineTool, type Tool, type ToolContext, type ToolDefinition } from "./tools/tool.ts";

@@ -16,6 +16,11 @@ export interface DatabaseProxy {
   slowDown(answerMs: number): void;
   /** Lets the next COMMIT through and breaks its connection instead of passing on the answer. */
   loseNextCommitAnswer(): void;
+  /**
+   * Counts what is sent to the database from now on, and goes away at the n-th: before it is passed on, or instead of
+   * passing on its answer. So the client sees nothing more, and the database sees what it sees of a killed process.
+   */
+  goAwayAt(n: number, moment: "before" | "after", onGone: () => void): void;
   close(): Promise<void>;
 }
 
@@ -29,13 +34,13 @@ export async function createDatabaseProxy(target: {
   const folder = await mkdtemp(join(tmpdir(), "parley-proxy-"));
   const socketName = `.s.PGSQL.${target.port}`;
   const links = new Set<Link>();
-  const state: State = { mode: "pass", loseCommit: false, answerMs: 0 };
+  const state: State = { mode: "pass", loseCommit: false, answerMs: 0, end: null };
   const server = createServer((client) => {
     if (state.mode === "away") {
       client.destroy();
       return;
     }
-    const link = new Link(client, join(target.host, socketName), state);
+    const link = new Link(client, join(target.host, socketName), state, goAway);
     links.add(link);
     link.onClose(() => links.delete(link));
   });
@@ -43,11 +48,15 @@ export async function createDatabaseProxy(target: {
   const cutAll = (): void => {
     for (const link of links) link.cut();
   };
+  const goAway = (): void => {
+    state.mode = "away";
+    cutAll();
+  };
   return {
     settings: { ...target, host: folder },
-    goAway() {
-      state.mode = "away";
-      cutAll();
+    goAway,
+    goAwayAt(n, moment, onGone) {
+      state.end = { left: n, moment, onGone };
     },
     goSilent() {
       state.mode = "silent";
@@ -75,17 +84,28 @@ interface State {
   mode: "pass" | "away" | "silent";
   loseCommit: boolean;
   answerMs: number;
+  end: { left: number; readonly moment: "before" | "after"; readonly onGone: () => void } | null;
 }
 
 class Link {
   readonly #client: Socket;
   readonly #server: Socket;
 
-  constructor(client: Socket, serverPath: string, state: State) {
+  constructor(client: Socket, serverPath: string, state: State, goAway: () => void) {
     this.#client = client;
     this.#server = createConnection(serverPath);
     let cutAtAnswer = false;
+    let goesAtAnswer = false;
+    const go = (): void => {
+      state.end?.onGone();
+      state.end = null;
+      goAway();
+    };
     client.on("data", (chunk) => {
+      if (state.end !== null && --state.end.left === 0) {
+        if (state.end.moment === "before") return go();
+        goesAtAnswer = true;
+      }
       // The simple query message: "Q", its length, the text.
       if (state.loseCommit && /^Q[^]{4}commit\0/.test(chunk.toString("latin1"))) {
         state.loseCommit = false;
@@ -96,6 +116,7 @@ class Link {
     // Timers of one length fire in the order in which they were set; a change of it waits for what is under way.
     let late = 0;
     this.#server.on("data", (chunk) => {
+      if (goesAtAnswer) return go();
       if (cutAtAnswer) return this.cut();
       if (state.answerMs === 0 && late === 0) return void client.write(chunk);
       late += 1;

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { limits } from "@parley/protocol";
 import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
+import { toolSettings } from "./tool-settings.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -374,6 +375,7 @@ export const settings = {
     default: 200,
     description: "Model calls and tool batches of one turn before it is ended as running away.",
   }),
+  ...toolSettings,
   drainGraceMs: setting({
     section: "Work",
     env: "PARLEY_DRAIN_GRACE_SECONDS",

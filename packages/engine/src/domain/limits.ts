@@ -1,8 +1,7 @@
-/** How long a client tool may take when it does not say: ten minutes. */
-export const clientToolDeadlineMs = 600_000;
+import { limits } from "@parley/protocol";
 
-/** How long an approval may stay undecided when the tool does not say: people sleep, so a day. */
-export const approvalDeadlineMs = 24 * 3_600_000;
+/** Where neither the client nor the deployment's settings say. */
+export const { clientToolDeadlineMs, approvalDeadlineMs } = limits;
 
 /** How long an idempotency key is kept. */
 export const idempotencyKeptMs = 24 * 3_600_000;

@@ -54,5 +54,23 @@ export function demoTools({
         return { waited_seconds: seconds };
       },
     }),
+    defineTool({
+      name: "send_email",
+      description: "Pretends to send an e-mail: a person must approve it, and nothing is sent.",
+      input: z.strictObject({
+        to: z.string().max(320).default("ada@example.com"),
+        subject: z.string().max(1_000).default("Hello"),
+        body: z.string().max(10_000).default(""),
+      }),
+      approval: true,
+      delivery: "at_most_once",
+      offeredTo,
+      execute: ({ to, subject }, { idempotencyKey }) => ({
+        pretended: true,
+        to,
+        subject,
+        message_id: `<${idempotencyKey}@demo.invalid>`,
+      }),
+    }),
   ];
 }

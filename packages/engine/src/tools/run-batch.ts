@@ -4,7 +4,8 @@ import type { Clock } from "../lib/clock.ts";
 import { storableJson, storableText } from "../lib/storable.ts";
 import { cutOutput, cutText } from "./cut-output.ts";
 import { Idling, type IdlingCall } from "./idling.ts";
-import type { Tool } from "./tool.ts";
+import { Progress } from "./progress.ts";
+import { validateInput, type Tool } from "./tool.ts";
 
 export interface BatchCall {
   call: ToolCallPart;
@@ -26,7 +27,7 @@ export interface BatchOptions {
   clock: Pick<Clock, "timer">;
   /** Stops the batch: calls still running end as `stopped`, promptly, whether they listen or not. */
   signal: AbortSignal;
-  /** Caps every tool's own limit: a third of the model's context window, say. */
+  /** Caps every tool's own limit, and is that of tools which state none: a third of the model's context window, say. */
   outputBytesMax?: number;
   /** As each call ends, in any order. The batch waits for it, and fails when it does. */
   onEnd?: (outcome: CallOutcome, call: ToolCallPart) => Promise<void> | void;
@@ -37,6 +38,9 @@ export interface BatchOptions {
 
 /** Enough of an error's message for a model to mend its call. */
 const errorCharsMax = 4_000;
+
+/** Where neither the tool nor the model's window says how much is too much. */
+const outputDefaultBytesMax = 64 * 1024;
 
 /**
  * Runs a step's calls at once. A call's failure is its result; the outcomes are in call order.
@@ -76,7 +80,7 @@ async function runCall(
     const problem = `The arguments are no valid JSON: ${shown}`;
     return failed(call, "refused", `${problem} Call the tool again with a JSON object.`);
   }
-  const validated = tool.validate(call.input);
+  const validated = validateInput(tool, call.input);
   if (!validated.ok) {
     return failed(
       call,
@@ -91,19 +95,20 @@ async function execute(
   tool: Tool,
   input: Json,
   { call, idempotencyKey }: BatchCall,
-  { chatId, clock, signal, onProgress, outputBytesMax = Number.POSITIVE_INFINITY }: BatchOptions,
+  { chatId, clock, signal, onProgress, outputBytesMax }: BatchOptions,
   idle: IdlingCall["idle"],
 ): Promise<CallOutcome> {
   using abort = linked(signal);
-  const bytesMax = Math.min(tool.outputBytesMax, outputBytesMax);
-  let isOver = false;
-  const progress = (value: Json): void => {
-    if (!isOver) onProgress?.(call, storableJson(value));
-  };
+  const bytesMax = Math.min(
+    tool.outputBytesMax ?? outputBytesMax ?? outputDefaultBytesMax,
+    outputBytesMax ?? Number.POSITIVE_INFINITY,
+  );
+  const told = new Progress(clock, (value) => onProgress?.(call, value));
   const { promise: cutShort, resolve: cut } = Promise.withResolvers<CallOutcome>();
   const timer = clock.timer(tool.timeoutMs, "tool timeout", () => {
-    const limit = `${Math.round(tool.timeoutMs / 1_000)} s`;
-    cut(failed(call, "timed_out", `The tool was stopped: it took longer than ${limit}.`));
+    const limit = `${tool.timeoutMs / 1_000} s`;
+    const problem = `The tool was stopped: it took longer than ${limit}.`;
+    cut(failed(call, "timed_out", `${problem} What it had begun may have had its effect.`));
     abort.abort(new Error("timeout"));
   });
   const off = onAbort(signal, () => cut(failed(call, "stopped", "The call was stopped.")));
@@ -113,7 +118,7 @@ async function execute(
       const output = await tool.execute(input, {
         signal: abort.signal,
         idempotencyKey,
-        progress,
+        progress: (value) => told.tell(value),
         chatId,
         idle,
       });
@@ -126,7 +131,7 @@ async function execute(
     // A tool that does not listen to its signal is left behind; its late end goes nowhere.
     return await Promise.race([run(), cutShort]);
   } finally {
-    isOver = true;
+    told.end();
     timer.cancel();
     off();
   }

@@ -29,10 +29,12 @@ export interface Tool {
   /** JSON Schema of the arguments. */
   readonly inputSchema: JsonObject;
   readonly timeoutMs: number;
-  /** Longer output is cut in the middle. */
-  readonly outputBytesMax: number;
-  /** Whether a person must approve each call before it runs. */
-  readonly approval: boolean;
+  /** Longer output is cut in the middle. Null: as long as the model's window allows. */
+  readonly outputBytesMax: number | null;
+  /** Whether a person must approve a call before it runs; a function is given input that fits the schema. */
+  readonly approval: boolean | ((input: Json) => boolean);
+  /** How long an approval may stay undecided; undefined: the deployment's setting. */
+  readonly approvalDeadlineMs?: number | undefined;
   readonly delivery: Delivery;
   /** Which models are offered this tool. */
   readonly offeredTo: (model: string) => boolean;
@@ -50,10 +52,15 @@ export interface ToolDefinition<Input> {
   input: z.ZodType<Input> | JsonObject;
   /** Default 60 s. */
   timeoutMs?: number;
-  /** Default 64 KiB. */
-  outputBytesMax?: number;
-  /** Default false. */
-  approval?: boolean;
+  /** Bytes of output; longer output is cut in the middle. Default, and most: a third of the model's context window. */
+  outputBytesMax?: number | null;
+  /**
+   * Whether a person must approve a call before it runs, or a function that tells it from the call's input. One that
+   * throws, or answers with anything but `false`, asks for approval. Default false.
+   */
+  approval?: boolean | ((input: Input) => boolean);
+  /** How long an approval may stay undecided. Default: PARLEY_APPROVAL_DEADLINE_SECONDS. */
+  approvalDeadlineMs?: number | undefined;
   /** Default `at_most_once`: safe for every tool. */
   delivery?: Delivery;
   /** Default: every model. */
@@ -62,12 +69,17 @@ export interface ToolDefinition<Input> {
 }
 
 const timeoutDefaultMs = 60_000;
-const outputDefaultBytesMax = 64 * 1024;
 const problemsShownMax = 5;
 
-/** @throws RangeError when the name is one that providers refuse. */
+/** @throws RangeError when the name is one that providers refuse, or a limit is no positive number. */
 export function defineTool<Input>(definition: ToolDefinition<Input>): Tool {
   const { name, description, input: given } = definition;
+  for (const limit of ["timeoutMs", "outputBytesMax", "approvalDeadlineMs"] as const) {
+    const value = definition[limit];
+    if (value !== undefined && value !== null && !(value > 0)) {
+      throw new RangeError(`${limit} of the tool "${name}" must be a positive number: ${value}`);
+    }
+  }
   if (!/^[a-zA-Z0-9_-]{1,64}$/.test(name)) {
     throw new RangeError(
       `a tool's name has 1 to 64 letters, digits, _ or -: ${JSON.stringify(name)}`,
@@ -81,13 +93,40 @@ export function defineTool<Input>(definition: ToolDefinition<Input>): Tool {
     description,
     inputSchema,
     timeoutMs: definition.timeoutMs ?? timeoutDefaultMs,
-    outputBytesMax: definition.outputBytesMax ?? outputDefaultBytesMax,
-    approval: definition.approval ?? false,
+    outputBytesMax: definition.outputBytesMax ?? null,
+    approval: (definition.approval as Tool["approval"] | undefined) ?? false,
+    approvalDeadlineMs: definition.approvalDeadlineMs,
     delivery: definition.delivery ?? "at_most_once",
     offeredTo: definition.offeredTo ?? (() => true),
     validate: (input) => validate(validator, input),
     execute: async (input, context) => await definition.execute(input as Input, context),
   };
+}
+
+/**
+ * Whether a person has to be asked about this call. Input that does not fit is answered without running, so nobody is
+ * asked about it; where the tool cannot tell, somebody is.
+ */
+export function needsApproval(tool: Pick<Tool, "approval" | "validate">, input: Json): boolean {
+  const { approval } = tool;
+  if (approval === false) return false;
+  const validated = validateInput(tool, input);
+  if (!validated.ok) return false;
+  if (approval === true) return true;
+  try {
+    return approval(validated.input) !== false;
+  } catch {
+    return true;
+  }
+}
+
+/** As the tool's own check, which may be anybody's code and may throw. */
+export function validateInput(tool: Pick<Tool, "validate">, input: Json): Validated {
+  try {
+    return tool.validate(input);
+  } catch (error) {
+    return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 function validate(validator: z.ZodType | null, input: Json): Validated {

@@ -1,4 +1,5 @@
 import type { ChatHint, Commit } from "../domain/commit.ts";
+import { approvalDeadlineMs, clientToolDeadlineMs } from "../domain/limits.ts";
 import { isRunnable } from "../domain/state.ts";
 import { onAbort } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -30,6 +31,10 @@ export interface WorkerOptions {
   readonly capacity?: number;
   /** Steps of a turn. Default 200. */
   readonly stepsMax?: number;
+  /** How long an approval may stay undecided where the tool does not say. Default a day. */
+  readonly approvalDeadlineMs?: number;
+  /** How long a client's tool may take where the client does not say. Default ten minutes. */
+  readonly clientToolDeadlineMs?: number;
   readonly retry?: RetryLimits;
   readonly compaction?: Partial<CompactionOptions>;
   readonly liveness?: Partial<LivenessOptions>;
@@ -254,6 +259,8 @@ export class Worker {
       limits: {
         stepsMax: options.stepsMax ?? stepsMaxDefault,
         takeoversMax,
+        approvalDeadlineMs: options.approvalDeadlineMs ?? approvalDeadlineMs,
+        clientToolDeadlineMs: options.clientToolDeadlineMs ?? clientToolDeadlineMs,
         retry: options.retry ?? retryDefaults,
       },
       hasCapacity: () => freeOf(this.#capacity, this.#manager.working) > 0,

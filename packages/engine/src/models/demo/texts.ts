@@ -56,6 +56,7 @@ export function helpText(tools: readonly ToolSpec[]): string {
     "| `empty` | say nothing at all |",
     "",
     `Tools that I am offered: ${names}.`,
+    '`call send_email` waits for your approval, `call wait {"seconds": 10}` tells how far it is.',
     "",
     "`demo/echo` repeats exactly what you say, `demo/fast` does not wait between words.",
   ].join("\n");

@@ -16,16 +16,22 @@ import type { CompactionReason } from "../compaction/boundary.ts";
 import type { TurnOutcome } from "../observer.ts";
 import { compactionBefore, type CompactionWish } from "./compaction.ts";
 import type { TaskContext } from "./context.ts";
-import { planTools } from "./tool-plan.ts";
+import { planTools, type PlannedCall } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
 
 /** What a bundle has begun: a step whose attempt it recorded, or nothing, because the turn or the ownership is over. */
 export type Next = (
-  | { readonly step: "call_model" | "run_tools"; readonly transcript: Transcript }
+  | { readonly step: "call_model"; readonly transcript: Transcript }
   | {
       readonly step: "compact";
       readonly transcript: Transcript;
       readonly reason: CompactionReason;
+    }
+  | {
+      readonly step: "run_tools";
+      readonly transcript: Transcript;
+      /** What may run once at most is recorded as started. */
+      readonly planned: readonly PlannedCall[];
     }
   | { readonly step: "none" }
 ) & {
@@ -150,12 +156,17 @@ async function begin(
   if (stepsOf(transcript) >= ctx.limits.stepsMax) {
     return await fail(ctx, bundle, stepLimitReached(ctx.limits.stepsMax));
   }
+  if (step === "call_model") {
+    await recordGenerationAttempt(bundle);
+    ctx.memory.remember(transcript);
+    return { step, transcript, ended };
+  }
+  const planned = planTools(transcript, (name) => ctx.tools.get(name));
   await recordGenerationAttempt(bundle);
-  if (step === "run_tools") await startOnce(ctx, bundle, transcript);
+  await startOnce(ctx, bundle, transcript, planned);
   // Tools change the ledger without changing history: their transcript is good for one use.
-  if (step === "call_model") ctx.memory.remember(transcript);
-  else ctx.memory.forget();
-  return { step, transcript, ended };
+  ctx.memory.forget();
+  return { step, transcript, planned, ended };
 }
 
 /** Not a step of the turn: it says nothing and runs nothing, and what bounds it is how much the context has grown. */
@@ -176,8 +187,12 @@ async function beginCompaction(
 }
 
 /** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */
-async function startOnce(ctx: TaskContext, bundle: Bundle, transcript: Transcript): Promise<void> {
-  const planned = planTools(transcript, (name) => ctx.tools.get(name));
+async function startOnce(
+  ctx: TaskContext,
+  bundle: Bundle,
+  transcript: Transcript,
+  planned: readonly PlannedCall[],
+): Promise<void> {
   const fence = {
     chat_id: ctx.chatId,
     runner_id: ctx.runnerId,

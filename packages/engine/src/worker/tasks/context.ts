@@ -18,6 +18,9 @@ export interface TaskLimits {
   readonly stepsMax: number;
   /** Takeovers from dead owners in the middle of one step. */
   readonly takeoversMax: number;
+  /** How long an approval may stay undecided, and a client's call unanswered, where nothing more particular is said. */
+  readonly approvalDeadlineMs: number;
+  readonly clientToolDeadlineMs: number;
   readonly retry: RetryLimits;
 }
 

@@ -35,7 +35,7 @@ async function take(ctx: TaskContext, next: Exclude<Next, { step: "none" }>): Pr
     case "call_model":
       return await modelStep(ctx, next.transcript);
     case "run_tools":
-      return await toolStep(ctx, next.transcript);
+      return await toolStep(ctx, next.transcript, next.planned);
     case "compact":
       return await compactionStep(ctx, next.transcript, next.reason);
     default:

@@ -100,7 +100,7 @@ async function commitReply(
     const tools = bundle.chat.client_tools;
     const executions = cutOff
       ? []
-      : calls.map((part) => executionOf(part, tools, (name) => ctx.tools.get(name)));
+      : calls.map((part) => executionOf(part, tools, (name) => ctx.tools.get(name), ctx.limits));
     await commitStep(bundle, { messages: notRun ? [message, notRun] : [message], executions });
     const open = executions.length > 0 ? await readTrackedCalls(bundle.tx, ctx.chatId) : [];
     return await advance(ctx, bundle, grown(bundle, transcript, open), cutOff);

@@ -1,7 +1,9 @@
 import { fold, type LivePart, type Part, type ToolResultPart } from "@parley/protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { messageIn, rowIn, trackedCall } from "../../../test/rows.ts";
+import { defineTool, type Tool, type ToolDefinition } from "../../tools/tool.ts";
 import { InOrder } from "./in-order.ts";
 import { failedReply, interruptedReply } from "./partial.ts";
 import { executionOf, planTools, type FindTool } from "./tool-plan.ts";
@@ -31,11 +33,23 @@ test("results fold to the committed message in call order, in whatever order the
   );
 });
 
+const toolWith = (over: Partial<ToolDefinition<{ sum?: number | undefined }>>): Tool =>
+  defineTool({
+    name: "tool",
+    description: "",
+    input: z.object({ sum: z.number().optional() }),
+    execute: () => null,
+    ...over,
+  });
+const deadlines = { approvalDeadlineMs: 60_000, clientToolDeadlineMs: 30_000 };
+
 describe("the plan of a batch", () => {
-  const find: FindTool = (name) =>
-    name === "safe"
-      ? { delivery: "at_least_once", approval: false }
-      : { delivery: "at_most_once", approval: name === "pay" };
+  const tools: Record<string, Tool> = {
+    safe: toolWith({ delivery: "at_least_once" }),
+    pay: toolWith({ approval: true }),
+    tool: toolWith({}),
+  };
+  const find: FindTool = (name) => tools[name];
   const context = [messageIn({ id: 1, role: "assistant", parts: ["c"].map((id) => call(id)) })];
   const plan = (...calls: Parameters<typeof trackedCall>[]): string[] =>
     planTools({ context, calls: calls.map((args) => trackedCall(...args)) }, find).map((each) =>
@@ -55,6 +69,12 @@ describe("the plan of a batch", () => {
     expect(plan(["c", { state: "intent", kind: "client" }])).toEqual([]);
   });
 
+  test("never runs without an approval what needs one, though nobody was asked for it", () => {
+    const call = { tool_name: "pay" };
+    expect(plan(["c", { state: "approved", needs_approval: true }, call])).toEqual(["run once"]);
+    expect(plan(["c", { state: "intent", needs_approval: false }, call])[0]).toContain("not run");
+  });
+
   test("uses the result that is there", () => {
     expect(plan(["c", { state: "finished", result: { output: "x", is_error: false } }])).toEqual([
       "x",
@@ -70,20 +90,41 @@ describe("the plan of a batch", () => {
 });
 
 describe("the ledger's row of a call", () => {
-  const find: FindTool = (name) =>
-    name === "pay" ? { delivery: "at_most_once", approval: true } : undefined;
+  const tools: Record<string, Tool> = {
+    pay: toolWith({ approval: true, approvalDeadlineMs: 7_000 }),
+    order: toolWith({ approval: ({ sum = 0 }) => sum > 10 }),
+    broken: toolWith({
+      approval: () => {
+        throw new Error("cannot tell");
+      },
+    }),
+  };
+  const find: FindTool = (name) => tools[name];
   const client = [{ name: "ask", deadline_seconds: 5 }];
   const of = (tool_name: string, over = {}): unknown =>
     executionOf(
       { type: "tool-call", tool_call_id: "c", tool_name, input: {}, ...over },
       client,
       find,
+      deadlines,
     );
 
   test("is a client's with its deadline, a server's with its need of approval", () => {
     expect(of("ask")).toMatchObject({ kind: "client", needs_approval: false, deadline_ms: 5_000 });
-    expect(of("pay")).toMatchObject({ kind: "server", needs_approval: true });
+    expect(of("pay")).toMatchObject({ kind: "server", needs_approval: true, deadline_ms: 7_000 });
     expect(of("unknown")).toMatchObject({ kind: "server", needs_approval: false });
+  });
+
+  test("asks for an approval by what the call says; where that cannot be told, it asks", () => {
+    const approval = { needs_approval: true, deadline_ms: 60_000 };
+    expect(of("order", { input: { sum: 11 } })).toMatchObject(approval);
+    expect(of("order", { input: { sum: 10 } })).toMatchObject({ needs_approval: false });
+    expect(of("broken")).toMatchObject(approval);
+  });
+
+  test("asks nobody about a call that will be refused for its arguments", () => {
+    expect(of("pay", { input: { sum: "x" } })).toMatchObject({ needs_approval: false });
+    expect(of("pay", { input: null, input_text: "{" })).toMatchObject({ needs_approval: false });
   });
 
   test("is the server's where the client could not read the arguments", () => {

@@ -3,10 +3,10 @@ import { closingResult, resultPart } from "../../domain/closing.ts";
 import { isPending } from "../../domain/next-step.ts";
 import type { TrackedCall } from "../../domain/rows.ts";
 import type { NewExecution } from "../../store/executions.ts";
-import type { Tool } from "../../tools/tool.ts";
+import { needsApproval, type Tool } from "../../tools/tool.ts";
 import type { Transcript } from "./transcript.ts";
 
-export type FindTool = (name: string) => Pick<Tool, "delivery" | "approval"> | undefined;
+export type FindTool = (name: string) => Tool | undefined;
 
 /** What becomes of one call of a batch. */
 export type PlannedCall =
@@ -17,6 +17,8 @@ export type PlannedCall =
       readonly how: "run";
       readonly call: TrackedCall;
       readonly part: ToolCallPart;
+      /** As it was when the step began; undefined: there is none of that name here. */
+      readonly tool: Tool | undefined;
       /** It must be recorded as started before it runs: it may run once at most. */
       readonly once: boolean;
     };
@@ -44,8 +46,16 @@ function planCall(call: TrackedCall, part: ToolCallPart | undefined, find: FindT
     const text = `The arguments are no valid JSON: ${shown} Call the tool again with a JSON object.`;
     return { how: "known", call, result: resultPart(call, text, true) };
   }
-  return { how: "run", call, part, once: find(call.tool_name)?.delivery === "at_most_once" };
+  const tool = find(call.tool_name);
+  if (tool !== undefined && !execution.needs_approval && needsApproval(tool, part.input)) {
+    // The replica that recorded the call did not know this tool, or knew it otherwise.
+    return { how: "known", call, result: resultPart(call, notAskedText, true) };
+  }
+  return { how: "run", call, part, tool, once: tool?.delivery === "at_most_once" };
 }
+
+const notAskedText =
+  "not run: this call needs an approval that nobody was asked for. Call the tool again.";
 
 const inputShownCharsMax = 200;
 
@@ -59,24 +69,31 @@ function partOf(
     .find((part) => part.tool_call_id === call.tool_call_id);
 }
 
+/** How long calls wait for somebody outside where neither tool nor client says. */
+export interface CallDeadlines {
+  readonly approvalDeadlineMs: number;
+  readonly clientToolDeadlineMs: number;
+}
+
 /** The ledger's row for a call that a model has just made. A client's call with broken arguments is answered here. */
 export function executionOf(
   call: ToolCallPart,
   clientTools: readonly { readonly name: string; readonly deadline_seconds?: number | undefined }[],
   find: FindTool,
+  deadlines: CallDeadlines,
 ): NewExecution {
   const { tool_call_id, tool_name } = call;
   const client = clientTools.find((tool) => tool.name === tool_name);
   if (client !== undefined && call.input_text === undefined) {
-    const deadline = client.deadline_seconds;
-    return {
-      tool_call_id,
-      tool_name,
-      kind: "client",
-      needs_approval: false,
-      ...(deadline === undefined ? {} : { deadline_ms: deadline * 1_000 }),
-    };
+    const { deadline_seconds } = client;
+    const deadline_ms =
+      deadline_seconds === undefined ? deadlines.clientToolDeadlineMs : deadline_seconds * 1_000;
+    return { tool_call_id, tool_name, kind: "client", needs_approval: false, deadline_ms };
   }
-  const needs_approval = client === undefined && (find(tool_name)?.approval ?? false);
-  return { tool_call_id, tool_name, kind: "server", needs_approval };
+  const tool = client === undefined && call.input_text === undefined ? find(tool_name) : undefined;
+  if (tool === undefined || !needsApproval(tool, call.input)) {
+    return { tool_call_id, tool_name, kind: "server", needs_approval: false };
+  }
+  const deadline_ms = tool.approvalDeadlineMs ?? deadlines.approvalDeadlineMs;
+  return { tool_call_id, tool_name, kind: "server", needs_approval: true, deadline_ms };
 }

@@ -11,21 +11,27 @@ import { InOrder } from "./in-order.ts";
 import { patiently } from "./patiently.ts";
 import { episodeName } from "./partial.ts";
 import { settleClosed } from "./settle-closed.ts";
-import { planTools, type PlannedCall } from "./tool-plan.ts";
-import type { Transcript } from "./transcript.ts";
+import type { PlannedCall } from "./tool-plan.ts";
+import { modelOf, type Transcript } from "./transcript.ts";
+
+/** As near as it can be told without a provider's tokenizer; code and most scripts take fewer bytes for a token. */
+const bytesPerToken = 3;
 
 /**
  * One batch of tool calls, in the attempt that the row names. A result is in the ledger before anybody sees it; the batch
  * is committed as one message, in call order.
  */
-export async function toolStep(ctx: TaskContext, transcript: Transcript): Promise<Next> {
+export async function toolStep(
+  ctx: TaskContext,
+  transcript: Transcript,
+  planned: readonly PlannedCall[],
+): Promise<Next> {
   const startedAt = ctx.clock.monotonic();
   ctx.observer.stepStarted(ctx.row, "tools");
-  const planned = planTools(transcript, (name) => ctx.tools.get(name));
   const key = episodeOf(ctx.row);
   if (planned.some((each) => each.how === "run" && each.once)) await ctx.sure(ctx.signal);
   throwIfCancelled(ctx.signal);
-  const parts = await run(ctx, planned);
+  const parts = await run(ctx, planned, outputBytesMax(ctx, transcript));
   throwIfCancelled(ctx.signal);
   const next = await ctx.commit("worker.step", async (bundle) => {
     await settleClosed(
@@ -43,7 +49,11 @@ export async function toolStep(ctx: TaskContext, transcript: Transcript): Promis
 }
 
 /** Gives the results in call order; streams each as the order allows. */
-async function run(ctx: TaskContext, planned: readonly PlannedCall[]): Promise<ToolResultPart[]> {
+async function run(
+  ctx: TaskContext,
+  planned: readonly PlannedCall[],
+  bytesMax: number | null,
+): Promise<ToolResultPart[]> {
   const key = episodeOf(ctx.row);
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
@@ -62,13 +72,16 @@ async function run(ctx: TaskContext, planned: readonly PlannedCall[]): Promise<T
     for (const each of planned) if (each.how === "known") ended(each.result);
     const toRun = planned.filter((each) => each.how === "run");
     const byCall = new Map(toRun.map((each) => [each.part.tool_call_id, each.call]));
+    // As planned, and not as they may be by now: what runs is what was recorded as started, or needed no record.
+    const tools = new Map(toRun.map(({ call, tool }) => [call.tool_name, tool]));
     await runBatch(
       toRun.map(({ part, call }) => ({
         call: part,
         idempotencyKey: defined(call.execution, "the call's ledger row").id,
       })),
       {
-        tools: ctx.tools,
+        tools,
+        ...(bytesMax === null ? {} : { outputBytesMax: bytesMax }),
         clock: ctx.clock,
         signal: ctx.signal,
         chatId: ctx.chatId,
@@ -89,6 +102,12 @@ async function run(ctx: TaskContext, planned: readonly PlannedCall[]): Promise<T
   }
   throwIfCancelled(ctx.signal);
   return planned.map(({ call }) => defined(results.get(call.tool_call_id), "the call's result"));
+}
+
+/** A third of the window of the model that will read it. Null: nobody knows how large that is. */
+function outputBytesMax(ctx: TaskContext, transcript: Transcript): number | null {
+  const tokens = ctx.models.info(modelOf(ctx.row, transcript).model)?.context_window_tokens ?? null;
+  return tokens === null ? null : Math.floor((tokens * bytesPerToken) / 3);
 }
 
 async function store(ctx: TaskContext, executionId: string, result: ToolResultPart): Promise<void> {

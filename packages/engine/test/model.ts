@@ -8,8 +8,12 @@ export interface Entry {
   readonly line: string;
   /** What the model may see; boundaries count for neither. */
   readonly seen: "user" | "assistant" | "tool" | "boundary" | "hidden";
+  /** A turn ended with it, so that what stands before it is answered. */
+  readonly endsTurn?: boolean;
   /** It is the user's own message, by its text. */
   readonly said?: string;
+  /** It is a copy of one, which a boundary replays. */
+  readonly copyOf?: string;
 }
 
 export interface Queued {
@@ -69,6 +73,7 @@ export const commands = [
   "archive",
   "unarchive",
   "compact",
+  "commit boundary",
   "clear",
   "attempt",
 ] as const;
@@ -160,7 +165,7 @@ function attempt(m: Model, { what, n, m: k }: Command, text: string): string | n
       return null;
     case "reply":
       if (m.status !== "running") return rejected;
-      add(m, { line: `assistant: ${text}`, seen: "assistant" });
+      add(m, { line: `assistant: ${text}`, seen: "assistant", endsTurn: true });
       return null;
     case "call client":
     case "call server": {
@@ -231,6 +236,18 @@ function attempt(m: Model, { what, n, m: k }: Command, text: string): string | n
       m.status = "running";
       touch(m);
       return null;
+    case "commit boundary": {
+      if (m.status !== "running") return rejected;
+      const waiting = m.compaction === "only" ? [] : unanswered(m);
+      add(m, { line: "system (model): in short", seen: "boundary" });
+      for (const said of waiting) {
+        add(m, { line: `user (model): ${said}`, seen: "user", copyOf: said });
+      }
+      add(m, { line: "assistant (user) calls compact_context", seen: "hidden" });
+      add(m, { line: "tool (user) answers compact_context", seen: "hidden" });
+      m.compaction = "none";
+      return null;
+    }
     case "clear":
       if (busy(m.status) || m.queue.length > 0) return rejected;
       if (context(m).length === 0) return "nothing_to_clear";
@@ -311,8 +328,8 @@ function queueAction(m: Model, what: string, n: number, k: number): string | nul
 /** The driver's partial answers every open call, and says something otherwise. */
 function stop(m: Model): string | null {
   if (m.status !== "interrupting") return "transition_rejected";
-  if (m.open.length > 0) close(m);
-  else add(m, { line: "assistant: half", seen: "assistant" });
+  if (m.open.length > 0) close(m, true);
+  else add(m, { line: "assistant: half", seen: "assistant", endsTurn: true });
   m.compaction = "none";
   const held = m.hold;
   m.hold = false;
@@ -346,9 +363,10 @@ function say(m: Model, text: string): void {
   add(m, { line: `user: ${text}`, seen: "user", said: text });
 }
 
-function close(m: Model): void {
+function close(m: Model, endsTurn = false): void {
   if (m.open.length === 0) return;
-  add(m, { line: `tool answers ${m.open.map((kind) => `${kind}!`).join(", ")}`, seen: "tool" });
+  const line = `tool answers ${m.open.map((kind) => `${kind}!`).join(", ")}`;
+  add(m, { line, seen: "tool", endsTurn });
   m.open = [];
 }
 
@@ -379,6 +397,13 @@ function unsteer(m: Model): void {
     m,
     m.queue.map((q) => (q.manner === "steer" ? { ...q, manner: "queue" } : q)),
   );
+}
+
+/** Texts of the user that no reply has answered, copies of them among those. */
+function unanswered(m: Model): string[] {
+  const since = context(m);
+  const answered = since.findLastIndex((entry) => entry.endsTurn === true);
+  return since.slice(answered + 1).flatMap(({ said, copyOf }) => said ?? copyOf ?? []);
 }
 
 function context(m: Model): Entry[] {

@@ -16,8 +16,12 @@ import { createWorld, type World } from "../../test/world.ts";
 import { closingMessage } from "../domain/closing.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import { ParleyError } from "../lib/errors.ts";
+import { assemblePrompt } from "../models/prompt.ts";
 import { readTrackedCalls } from "../store/executions.ts";
+import { readContext } from "../store/messages.ts";
 import { readQueue } from "../store/queue.ts";
+import { boundaryMessages } from "../worker/compaction/boundary.ts";
+import { unanswered } from "../worker/compaction/unanswered.ts";
 import type { Bundle } from "./bundle.ts";
 
 /** Random legal and illegal sequences, against a small model of the machine (`test/model.ts`). */
@@ -81,6 +85,8 @@ async function runSequence(sequence: readonly Choice[]): Promise<void> {
     const each = choose(model, chosen, words);
     if (each.what.startsWith("call ") && model.open.length > 0) continue;
     if (each.what === "run server" && model.open.length === 0) continue;
+    // Calls are answered before anything is compacted.
+    if (each.what === "commit boundary" && model.open.length > 0) continue;
     const before = structuredClone(model);
     const refusal = apply(model, each, words);
     const saved = refusal === null ? null : await dump(world);
@@ -94,6 +100,7 @@ async function runSequence(sequence: readonly Choice[]): Promise<void> {
       expect(error).toBeNull();
       if (/^(send|edit)( |$)/.test(each.what) && each.what !== "edit queued") sent.push(words);
       await compare(model, chat.id);
+      await soundContext(model, chat.id);
     } else {
       expect(error).toBeInstanceOf(ParleyError);
       expect((error as ParleyError).code).toBe(refusal);
@@ -114,6 +121,38 @@ function accounted(model: Model, sent: readonly string[]): void {
   expect(places.toSorted()).toEqual(sent.toSorted());
 }
 
+/** What the worker would give the model is sound: the context begins with its boundary, and every call is answered. */
+async function soundContext(model: Model, chatId: string): Promise<void> {
+  const context = await world.machine.read((tx) => readContext(tx, chatId));
+  expect(context.findLastIndex((message) => message.is_boundary)).toBeLessThanOrEqual(0);
+  expect(context.every(({ visibility }) => visibility !== "user")).toBe(true);
+  const results = context
+    .flatMap(({ parts }) => parts)
+    .filter(({ type }) => type === "tool-result");
+  const asked = context.flatMap(({ parts }) => parts).filter(({ type }) => type === "tool-call");
+  expect(asked.length - results.length).toBe(model.open.length);
+  const prompt = assemblePrompt(
+    null,
+    context.map((message) => ({ ...message, model: null })),
+    { provider: "test", flavour: "openai-chat" },
+  );
+  const roles = prompt.map(({ role }) => role).filter((role) => role !== "system");
+  if (roles.length > 0) expect([roles[0], roles.at(-1)]).not.toContain("assistant");
+}
+
+async function boundary(bundle: Bundle): Promise<Parameters<typeof all.commitStep>[1]["messages"]> {
+  const { compact_only, history_version, generation_attempt } = bundle.chat;
+  const replayed = compact_only ? [] : unanswered(await readContext(bundle.tx, bundle.chatId));
+  const key = { chat_id: bundle.chatId, history_version, generation_attempt };
+  const summary = { text: "in short", model: "test/model", usage: null };
+  return boundaryMessages(key, "asked", summary, replayed, { steps: 0, recoveries: 0 });
+}
+
+/** What a boundary says before its summary is not this test's business. */
+function withoutPreface(line: string): string {
+  return line.replace(/^(system \(model\): )[^]*\n/, "$1");
+}
+
 async function compare(model: Model, id: string): Promise<void> {
   const [row] = await world.sql<ChatRow>(`select * from parley.chats where id = $1`, [id]);
   const chat = row as ChatRow;
@@ -127,7 +166,7 @@ async function compare(model: Model, id: string): Promise<void> {
     snapshot: chat.snapshot_version,
     historyAt: chat.history_version,
     queueAt: chat.queue_version,
-    history: await transcript(world, id),
+    history: (await transcript(world, id)).map(withoutPreface),
     queue: await queueOf(world, id),
   }).toEqual({
     status: model.status,
@@ -220,7 +259,9 @@ async function perform(
       const calls = await readTrackedCalls(bundle.tx, bundle.chatId);
       const closing = closingMessage(calls, "interrupted");
       const partial =
-        closing === null ? [{ role: "assistant" as const, parts: text("half") }] : [closing];
+        closing === null
+          ? [{ role: "assistant" as const, parts: text("half") }]
+          : [{ ...closing, finish_reason: "interrupted" as const }];
       return await all.finishInterruption(bundle, { partial });
     }
     case "finish turn":
@@ -236,6 +277,8 @@ async function perform(
       return await all.setArchived(bundle, { archived: what === "archive" });
     case "compact":
       return await all.requestCompaction(bundle);
+    case "commit boundary":
+      return await all.commitStep(bundle, { messages: await boundary(bundle) });
     case "clear":
       return await all.clearContext(bundle);
     case "attempt":
@@ -261,7 +304,7 @@ async function answers(bundle: Bundle): Promise<Parameters<typeof all.commitStep
 async function messageAt(bundle: Bundle, model: Model, n: number): Promise<number> {
   const rows = await bundle.tx.query<{ id: number }>({
     name: "test.users_messages",
-    text: `select id from parley.chat_messages where chat_id = $1 and role = 'user' and not deleted order by id`,
+    text: `select id from parley.chat_messages where chat_id = $1 and role = 'user' and visibility = 'both' and not deleted order by id`,
     values: [bundle.chatId],
   });
   return rows[n % Math.max(1, editable(model).length)]?.id ?? 2 ** 40;

@@ -69,6 +69,8 @@ describe("messages that are not answered yet", () => {
     for (const finish_reason of ["interrupted", "length", "content_filter"] as const) {
       expect(said([user("a"), calling({ finish_reason }), result("r"), user("b")])).toEqual(["b"]);
     }
+    const stopped = { ...result("cancelled"), finish_reason: "interrupted" as const };
+    expect(said([user("a"), calling(), stopped, user("b")])).toEqual(["b"]);
   });
 });
 

@@ -17,6 +17,8 @@ export function hasReplies(context: readonly Entry[]): boolean {
 }
 
 function endsTurn({ role, parts, finish_reason }: Entry): boolean {
+  // A batch of tools that was stopped is the last of its turn.
+  if (role === "tool") return finish_reason === "interrupted";
   if (role !== "assistant") return false;
   switch (finish_reason) {
     case "pause":

@@ -35,7 +35,8 @@ async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[
   const results = closingMessage(calls, "interrupted");
   if (results !== null) {
     await settleClosed(bundle, calls, "interrupted");
-    return [said ? { ...results, episode: episodeName(said.key) } : results];
+    const stopped = { ...results, finish_reason: "interrupted" } as const;
+    return [said ? { ...stopped, episode: episodeName(said.key) } : stopped];
   }
   if (said === null) return [];
   const transcript = await readTranscript(bundle.tx, bundle.chat);

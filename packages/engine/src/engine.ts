@@ -32,6 +32,7 @@ import { ChatWatch } from "./stream/watch.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { demoTools } from "./tools/demo-tools.ts";
 import { loadTools } from "./tools/load-tools.ts";
+import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
 import type { Tool } from "./tools/tool.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
@@ -149,6 +150,13 @@ function assemble(
   // A deployment's own tool may have the name of one that only plays.
   const tools = new ToolRegistry(demoTools(common).filter(({ name }) => !own.has(name)));
   for (const tool of ownTools) tools.register(tool);
+  const mcp = new McpTools({
+    servers: config.mcpServers,
+    version,
+    logger: logger("mcp"),
+    ...common,
+  });
+  tools.addSource(mcp.source);
 
   const metrics = createMetrics({ version, processMetrics: true });
   const worker = createWorker({
@@ -219,6 +227,7 @@ function assemble(
     relay,
     checkpoints,
     models,
+    mcp,
     metrics,
     worker,
     streams,

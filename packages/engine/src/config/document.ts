@@ -8,7 +8,7 @@ export function configurationDocument(): string {
     sections.set(row.section, [...(sections.get(row.section) ?? []), row]);
   }
   const tables = [...sections].map(([section, rows]) => sectionText(section, rows));
-  return [introduction, ...tables, providersText].join("\n");
+  return [introduction, ...tables, providersText, mcpServersText].join("\n");
 }
 
 /** The default as people write it. */
@@ -48,8 +48,8 @@ A variable that begins with \`PARLEY_\` and is not listed here, an unknown flag 
 refused at the start with the nearest good one, and the process ends with exit code 2.
 Keys, tokens and the database's URL never appear in logs.
 
-\`PARLEY_URL\` is read by \`parley chat\` only. \`PARLEY_RECORDINGS\` and everything under \`PARLEY_TEST_\` are read by
-the tests only.
+\`PARLEY_URL\` is read by \`parley chat\` only, \`PARLEY_WORKSPACE_TOKEN\` by \`parley workspace\`. \`PARLEY_RECORDINGS\`
+and everything under \`PARLEY_TEST_\` are read by the tests only.
 `;
 
 const providersText = `## Providers of one's own
@@ -76,4 +76,44 @@ Chat Completions; its models are called \`name/model\`.
 | \`api_key\` or \`api_key_env\` | the key, or the variable that holds it; neither where none is needed |
 | \`headers\` | sent with every call |
 | \`models\` | shown in the list of models; others work too |
+`;
+
+const mcpServersText = `## MCP servers
+
+\`PARLEY_MCP_SERVERS\` holds a JSON array, or the path of a file with one. Each entry is a server whose tools every chat
+may use, as \`name__tool\`. docs/tools.md says how they behave.
+
+\`\`\`json
+[
+  {
+    "name": "workspace",
+    "url": "http://127.0.0.1:7430/mcp",
+    "token_env": "WORKSPACE_TOKEN",
+    "timeout_seconds": 700
+  },
+  {
+    "name": "tickets",
+    "command": "npx",
+    "args": ["-y", "some-ticket-server"],
+    "env_from": ["TICKETS_KEY"],
+    "deny": ["delete_*"],
+    "approval": "unless_read_only"
+  }
+]
+\`\`\`
+
+| field | meaning |
+| --- | --- |
+| \`name\` | stands before \`__\` in the tools' names: up to 32 letters, digits, \`-\` and \`_\` |
+| \`url\` | of a server over Streamable HTTP |
+| \`headers\`, \`headers_env\` | sent with every request: values, or the variables that hold them |
+| \`token\`, \`token_env\` or \`token_file\` | a bearer token, the variable that holds it, or a file that is read again for each request |
+| \`oauth\` | \`{issuer, client_id, client_secret or client_secret_env, scope?}\`: the token is fetched with the client credentials |
+| \`command\`, \`args\`, \`cwd\` | instead of \`url\`: a server that is a process of its own, over standard input and output |
+| \`env\`, \`env_from\` | what it finds in its environment beside \`PATH\`, \`HOME\` and the like: values, or names of variables to pass on |
+| \`allow\`, \`deny\` | names of tools as the server gives them; \`*\` stands for anything; \`deny\` wins |
+| \`approval\` | which calls a person must approve: \`never\`, \`always\`, \`unless_read_only\` |
+| \`delivery\` | \`annotated\`: calls of tools that the server marks as read-only or idempotent are run again after a crash, others never; or \`at_most_once\`, \`at_least_once\` for all |
+| \`timeout_seconds\` | for one call, up to 3600; default 60 |
+| \`output_bytes\` | of text in one result; longer text is cut in the middle; default 65536 |
 `;

@@ -180,11 +180,11 @@ describe("the table", () => {
     }
   });
 
-  it("gives secrets no flag, but for the URLs and the providers", () => {
+  it("gives secrets no flag, but for the URLs, the providers and the MCP servers", () => {
     const exposed = settingKeys.filter(
       (key) => settingOf(key).secret === true && settingOf(key).flag !== undefined,
     );
-    expect(exposed).toEqual(["natsUrl", "databaseUrl", "providers"]);
+    expect(exposed).toEqual(["natsUrl", "databaseUrl", "providers", "mcpServers"]);
   });
 
   it("is what docs/configuration.md says", async () => {

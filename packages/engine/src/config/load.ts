@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { ParleyError } from "../lib/errors.ts";
+import type { McpServerDefinition } from "../tools/mcp/definition.ts";
 import { BadValue } from "./parsers.ts";
+import { parseMcpServers } from "./mcp-servers.ts";
 import { parseProviders, reservedProviders, type CompatibleProvider } from "./providers.ts";
 import { otherVariables, settings, type SettingKey } from "./settings.ts";
 import type { Setting, Surroundings } from "./setting.ts";
@@ -11,9 +13,11 @@ type Values = {
 };
 
 /** Every setting's value, under the table's keys. Durations are in milliseconds, sizes in bytes. */
-export interface Config extends Omit<Values, "providers"> {
+export interface Config extends Omit<Values, "providers" | "mcpServers"> {
   /** Named endpoints that speak OpenAI's Chat Completions. */
   readonly providers: readonly CompatibleProvider[];
+  /** Whose tools every chat may use. */
+  readonly mcpServers: readonly McpServerDefinition[];
 }
 
 export type Source = "flag" | "environment" | "default";
@@ -64,7 +68,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   }
   const config = values as Values;
   const providers = readProviders(config.providers, options, problems);
-  const whole: Config = { ...config, providers };
+  const mcpServers = readMcpServers(config.mcpServers, options, problems);
+  const whole: Config = { ...config, providers, mcpServers };
   if (problems.length === 0) problems.push(...modelProblems(whole), ...relayProblems(whole));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: whole, sources: sources as Record<SettingKey, Source> };
@@ -130,6 +135,17 @@ function readProviders(
   const result = parseProviders(text, env, readFile);
   problems.push(...result.problems.map((problem) => `PARLEY_PROVIDERS: ${problem}`));
   return result.providers;
+}
+
+function readMcpServers(
+  text: string | null | undefined,
+  { env, readFile = (path) => readFileSync(path, "utf8") }: LoadOptions,
+  problems: string[],
+): readonly McpServerDefinition[] {
+  if (text === null || text === undefined) return [];
+  const result = parseMcpServers(text, env, readFile);
+  problems.push(...result.problems.map((problem) => `PARLEY_MCP_SERVERS: ${problem}`));
+  return result.servers;
 }
 
 /** Certificates are of use only together. */

@@ -1,4 +1,5 @@
 import type { Config } from "./load.ts";
+import { mcpSecrets } from "./mcp-servers.ts";
 
 interface Endpoint {
   apiKey: string;
@@ -67,6 +68,7 @@ export function secretsOf(config: Config): string[] {
     config.anthropicApiKey,
     config.googleApiKey,
     ...config.providers.flatMap(({ apiKey, headers }) => [apiKey, ...Object.values(headers)]),
+    ...mcpSecrets(config.mcpServers),
   ].filter((secret) => secret !== null);
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { place, readJsonList } from "./json-list.ts";
 import type { Surroundings } from "./setting.ts";
 
 /** One endpoint that speaks OpenAI's Chat Completions. Its models are named `name/model`. */
@@ -46,7 +47,7 @@ export function parseProviders(
   env: Surroundings["env"],
   readFile: (path: string) => string,
 ): { providers: CompatibleProvider[]; problems: string[] } {
-  const read = readJson(text, readFile);
+  const read = readJsonList(text, readFile);
   if ("problem" in read) return { providers: [], problems: [read.problem] };
   const parsed = providersSchema.safeParse(read.json);
   if (!parsed.success) {
@@ -68,28 +69,4 @@ export function parseProviders(
     };
   });
   return { providers, problems };
-}
-
-function readJson(
-  text: string,
-  readFile: (path: string) => string,
-): { json: unknown } | { problem: string } {
-  const inline = /^\s*\[/.test(text);
-  let content = text;
-  if (!inline) {
-    try {
-      content = readFile(text);
-    } catch {
-      return { problem: "is neither a JSON array nor the path of a file that can be read" };
-    }
-  }
-  try {
-    return { json: JSON.parse(content) as unknown };
-  } catch {
-    return { problem: inline ? "is no valid JSON" : "the file holds no valid JSON" };
-  }
-}
-
-function place(path: readonly PropertyKey[]): string {
-  return path.length === 0 ? "" : `${path.map(String).join(".")}: `;
 }

@@ -375,6 +375,15 @@ export const settings = {
     default: 200,
     description: "Model calls and tool batches of one turn before it is ended as running away.",
   }),
+  mcpServers: optional({
+    section: "Work",
+    env: "PARLEY_MCP_SERVERS",
+    flag: "mcp-servers",
+    parser: text("a JSON array, or the path of a file with one", /^[^\0]+$/),
+    description:
+      "MCP servers whose tools every chat may use, over Streamable HTTP or as processes; see docs/tools.md.",
+    secret: true,
+  }),
   ...toolSettings,
   drainGraceMs: setting({
     section: "Work",
@@ -483,6 +492,6 @@ export type SettingKey = keyof typeof settings;
 
 /** Read by the test suites and the terminal client, not by the server. Anything else under PARLEY_ is a mistake. */
 export const otherVariables = {
-  names: ["PARLEY_URL", "PARLEY_RECORDINGS"],
+  names: ["PARLEY_URL", "PARLEY_WORKSPACE_TOKEN", "PARLEY_RECORDINGS"],
   prefixes: ["PARLEY_TEST_"],
 } as const;

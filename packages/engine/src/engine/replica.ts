@@ -50,12 +50,16 @@ export class Replica {
 
   /** Listens last: whoever gets an answer finds everything running. */
   async start(): Promise<void> {
-    const { bus, relay, worker, checkpoints, streams, watch, housekeeping } = this.#parts;
+    const { bus, relay, mcp, worker, checkpoints, streams, watch, housekeeping } = this.#parts;
     bus.start();
     checkpoints.start();
     // Before the worker registers, and with it the address.
     await relay?.listen();
-    if (this.#config.capacity > 0) await worker.start();
+    // Before it takes chats: a turn that goes on here should find the tools that it had elsewhere.
+    if (this.#config.capacity > 0) {
+      await mcp.start();
+      await worker.start();
+    }
     streams.start();
     watch.start();
     housekeeping.start();
@@ -86,6 +90,7 @@ export class Replica {
     await this.#http.close();
     await Promise.all([parts.streams.stop(), parts.watch.stop(), parts.housekeeping.stop()]);
     await parts.worker.stop();
+    await parts.mcp.stop();
     await parts.relay?.stop();
     await parts.checkpoints.stop();
     parts.partBuffer.stop();
@@ -98,10 +103,15 @@ export class Replica {
 const backlogReadMs = 2_000;
 
 function measure(parts: Parts): void {
-  const { metrics, database, worker, streams, relay, backlogRules } = parts;
+  const { metrics, database, worker, streams, relay, mcp, backlogRules } = parts;
   metrics.watchDatabase(() => database.stats.snapshot());
   metrics.gauge("runners", "Chats that this server drives.", () => worker.stats().runners);
   metrics.gauge("feeds", "Chats with a live stream here.", () => streams.stats().feeds);
+  metrics.gauge(
+    "mcp_servers_down",
+    "MCP servers of the deployment that cannot be used from here.",
+    () => mcp.status().filter(({ problem }) => problem !== null).length,
+  );
   metrics.gauge("subscribers", "Open streams of chats.", () => streams.stats().subscribers);
   metrics.watchBacklog(
     async () =>

@@ -89,6 +89,8 @@ const answer: StreamServer["onRequest"] = (request, response) => {
     busy = true;
     return json(response, { chat: chat({ status: "running" }), messages: [said], queued: null });
   }
+  if (path.endsWith("/compact")) return json(response, { chat: chat({ status: "running" }) });
+  if (path.endsWith("/clear")) return json(response, { chat: chat(), messages: [] });
   if (path.endsWith("/retry")) return json(response, { chat: chat({ status: "running" }) });
   if (path.endsWith("/interrupt")) return json(response, { chat: chat(), message: null });
   if (path === `/chats/${chatId}`) return json(response, { chat: chat({ title: "Old" }) });
@@ -244,6 +246,19 @@ describe("piped", () => {
     send(stream, status("running", 1), ...commit("Reply", episode(9, 1)));
     expect(await code).toBe(0);
     expect(output.text).toBe("Reply\n");
+  });
+
+  it("has the chat summarised, and forgotten", async () => {
+    history = [message(1, 1, { role: "user" }), message(2, 2, { role: "assistant" })];
+    const code = start({ chatId });
+    const stream = await server.stream();
+    send(stream, historyReset(), status("waiting", 1), ready);
+    input.write("/compact\n");
+    await answered(() => server.requests.some(({ path }) => path.endsWith("/compact")));
+    send(stream, status("running", 1), status("waiting", 1));
+    input.end("/clear\n");
+    await answered(() => server.requests.some(({ path }) => path.endsWith("/clear")));
+    expect(await code).toBe(0);
   });
 
   it("says that it cannot get in", async () => {

@@ -54,6 +54,34 @@ const user = (id: number, value: string, client_id: string | null = null) =>
 const reply = (id: number, value: string, name = a1, more = {}) =>
   said(id, 6, { parts: [text(value)], episode: name, finish_reason: "stop", ...more });
 
+it("that the chat is being summarised is said once; the summary is what a tool gave", () => {
+  const progress = (seq: number, chars: number): ChatEvent =>
+    part(a1, seq, {
+      type: "tool-progress",
+      tool_call_id: "compaction_5_1",
+      progress: { tool_name: "compact_context", state: "running", reason: "asked", chars },
+    });
+  const id = { tool_call_id: "compaction_5_1", tool_name: "compact_context" };
+  const { out } = run(
+    begun,
+    progress(1, 0),
+    progress(2, 40),
+    said(2, 6, {
+      visibility: "user",
+      parts: [{ type: "tool-call", ...id, input: { reason: "asked" } }],
+      episode: a1,
+      finish_reason: "tool_calls",
+    }),
+    said(3, 6, {
+      role: "tool",
+      visibility: "user",
+      parts: [{ type: "tool-result", ...id, output: "in short", is_error: false }],
+    }),
+  );
+  expect(out.match(/summarising/g)).toHaveLength(1);
+  expect(out).toContain("compact_context: in short");
+});
+
 describe("a reply", () => {
   it("is written as it streams, and not again when it is committed", () => {
     const { out } = run(begun, delta(a1, 1, "Hel"), delta(a1, 2, "lo"), reply(2, "Hello!"));

@@ -13,6 +13,8 @@ import {
   finishTexts,
   plainText,
   queuedLine,
+  compacting,
+  compactionTool,
   resetTexts,
   retryText,
   startedAgain,
@@ -158,11 +160,23 @@ function showPreview(screen: Screen, was: Transcript): Shown {
     inks.push(...more);
     printed = wanted;
   }
+  if (isCompacting(preview) && !isCompacting(was.preview)) inks.push(notice(compacting));
   if (preview.truncated && was.preview?.truncated !== true) {
     inks.push(notice("(a long reply: the rest appears when it is finished)"));
   }
   const { history_version, generation_attempt } = preview;
   return { screen: { ...screen, episode: { history_version, generation_attempt }, printed }, inks };
+}
+
+/** The server says so where a tool says how far it is. */
+function isCompacting(preview: Transcript["preview"]): boolean {
+  return Object.values(preview?.progress ?? {}).some(
+    (progress) =>
+      typeof progress === "object" &&
+      progress !== null &&
+      "tool_name" in progress &&
+      progress.tool_name === compactionTool,
+  );
 }
 
 const noReply = { episode: null, printed: [] } as const;

@@ -55,3 +55,7 @@ export function plainText({ parts }: Pick<Message, "parts">): string {
     )
     .join("\n");
 }
+
+/** The tool under whose name people see a compaction. */
+export const compactionTool = "compact_context";
+export const compacting = "summarising the chat so far…";

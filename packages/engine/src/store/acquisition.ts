@@ -13,6 +13,8 @@ export interface Wanted {
   readonly refused_models: readonly string[];
   /** Workers held for dead although the database's clock does not say so, with the beat that was seen of them. */
   readonly expired: readonly { readonly id: string; readonly beat_us: number }[];
+  /** Chats that are left to workers which have what this one lacks; stopping them is everybody's all the same. */
+  readonly left_chats: readonly string[];
   /** Owners whose chats were taken lately, the last one last: others come before them. */
   readonly served_owners: readonly string[];
   /** How many chats may hold a slot. Whoever locks under limits has the admission to itself: `tryAdmission`. */
@@ -55,7 +57,8 @@ const unconditional = `(c.status = 'interrupting'
 /** Null for what takes no slot. */
 const slotKind = `case when c.status <> 'running' then null when c.parent_chat_id is null then 'root' else 'sub_agent' end`;
 
-const isMine = `c.runnable_since is not null and not c.archived and not ${unconditional} and c.model <> all ($4::text[])`;
+const isMine = `c.runnable_since is not null and not c.archived and not ${unconditional} and c.model <> all ($4::text[])
+    and c.id <> all ($15::uuid[])`;
 
 /** There is room for one more of this kind and owner. */
 const isOpen = `case when c.status <> 'running' then true else
@@ -131,6 +134,7 @@ function valuesOf(wanted: Wanted): unknown[] {
     wanted.limits.roots_per_owner,
     wanted.limits.sub_agents,
     wanted.limits.sub_agents_per_owner,
+    wanted.left_chats,
   ];
 }
 

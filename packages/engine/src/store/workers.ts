@@ -11,6 +11,8 @@ export interface NewWorker {
   readonly capacity: number;
   /** Whose models it can call: why a chat waits is judged by it. */
   readonly providers: readonly string[];
+  /** The server tools that it can run. */
+  readonly tools: readonly string[];
 }
 
 /** What a beat writes. */
@@ -27,9 +29,16 @@ export interface Beat {
 export async function registerWorker(sql: Sql, worker: NewWorker): Promise<void> {
   await sql.query({
     name: "workers.register",
-    text: `insert into parley.workers (id, relay_url, version, capacity, providers)
-           values ($1, $2, $3, $4, $5) on conflict (id) do nothing`,
-    values: [worker.id, worker.relay_url, worker.version, worker.capacity, worker.providers],
+    text: `insert into parley.workers (id, relay_url, version, capacity, providers, tools)
+           values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing`,
+    values: [
+      worker.id,
+      worker.relay_url,
+      worker.version,
+      worker.capacity,
+      worker.providers,
+      worker.tools,
+    ],
   });
 }
 
@@ -47,6 +56,29 @@ export async function beatWorker(sql: Sql, beat: Beat): Promise<boolean> {
     values: [beat.worker_id, beat.draining, beat.lock_key, beat.reset_health, beat.beat_ms],
   });
   return rows.length === 1;
+}
+
+/**
+ * Whether another worker than the chat's own, which lives and takes chats, has all these tools and the chat's provider.
+ * What an older version says nothing of, it is not trusted to have.
+ */
+export async function anotherHasTools(
+  tx: WriteTx,
+  chat: Pick<ChatRow, "worker_id" | "model">,
+  tools: readonly string[],
+  leaseMs: number,
+  silenceMs: number,
+): Promise<boolean> {
+  const [row] = await tx.query<{ found: boolean }>({
+    name: "workers.another_has_tools",
+    text: `select exists (
+             select from parley.workers w
+             where w.id <> $1 and not w.draining and w.capacity > 0 and w.tools @> $3::text[]
+               and (w.providers is null or split_part($2, '/', 1) = any (w.providers))
+               and w.id not in (select parley.dead_workers($4, $5))) as found`,
+    values: [chat.worker_id, chat.model, tools, leaseMs, silenceMs],
+  });
+  return row?.found ?? false;
 }
 
 /** A worker that is, or may be, out of action. */

@@ -101,6 +101,9 @@ export class Worker {
         version: options.version,
         capacity,
         providers: models.providers(),
+        get tools() {
+          return deps.tools.list().map(({ name }) => name);
+        },
         get relay_url() {
           return options.relayUrl?.() ?? null;
         },
@@ -265,6 +268,7 @@ export class Worker {
       },
       hasCapacity: () => freeOf(this.#capacity, this.#manager.working) > 0,
       sure: async (signal) => await this.#sure(signal),
+      leave: (chatId) => this.#acquisition.leave(chatId),
     };
   }
 

@@ -18,7 +18,7 @@ afterAll(async () => {
 async function register(relay_url: string | null): Promise<string> {
   const id = randomUUID();
   await test.database.write((tx) =>
-    registerWorker(tx, { id, relay_url, version: "test", capacity: 1, providers: [] }),
+    registerWorker(tx, { id, relay_url, version: "test", capacity: 1, providers: [], tools: [] }),
   );
   return id;
 }
@@ -48,6 +48,7 @@ describe("the directory of peers", () => {
         version: "test",
         capacity: 1,
         providers: [],
+        tools: [],
       }),
     );
     expect(await directory.relayUrl(id)).toBe("ws://late");

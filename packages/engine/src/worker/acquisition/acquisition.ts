@@ -34,6 +34,8 @@ export interface AcquisitionOptions {
   readonly unconditionalMax: number;
   /** Until the next look, about, where another replica was just giving out slots. */
   readonly admissionRetryMs: number;
+  /** For how long a chat is left to another worker that has the tools which this one lacks. */
+  readonly leftMs: number;
 }
 
 export const acquisitionDefaults: AcquisitionOptions = {
@@ -42,6 +44,7 @@ export const acquisitionDefaults: AcquisitionOptions = {
   searchMs: 250,
   unconditionalMax: 100,
   admissionRetryMs: 20,
+  leftMs: 5_000,
 };
 
 /** "soon": slots were just being given out by another, and there may be one left. */
@@ -71,6 +74,8 @@ export class Acquisition implements Acquirer {
   readonly #wake = new Wake();
   readonly #refused = new Set<string>();
   readonly #served = new Served();
+  /** Chats that another worker shall take, and until when (monotonic) they are left to it. */
+  readonly #left = new Map<string, number>();
   #futureBeats: FutureBeats = noFutureBeats;
   #draining = false;
   /** The last look left chats behind that wait for room or for a slot: a new one does not overtake them. */
@@ -111,7 +116,20 @@ export class Acquisition implements Acquirer {
     if (this.#othersWait || this.#looking) this.#wake.set();
   }
 
+  /** For a while the chat is another worker's to take: this one lacks what it needs. */
+  leave(chatId: string): void {
+    const { clock, options } = this.#deps;
+    this.#left.set(chatId, clock.monotonic() + options.leftMs);
+  }
+
+  #leftNow(): string[] {
+    const now = this.#deps.clock.monotonic();
+    for (const [chatId, until] of this.#left) if (until <= now) this.#left.delete(chatId);
+    return [...this.#left.keys()];
+  }
+
   reserve(chat: ChatRow, resumes = false): Reservation | null {
+    if (needsModel(chat) && this.#leftNow().includes(chat.id)) return null;
     const { liveness, manager, models, observer, options } = this.#deps;
     const reserved = decideReserve(chat, {
       accepting: !this.#draining && liveness.sure,
@@ -199,6 +217,7 @@ export class Acquisition implements Acquirer {
       free: freeOf(options.capacity, manager.working),
       unconditional_max: options.unconditionalMax,
       refused_models: [...this.#refused],
+      left_chats: this.#leftNow(),
       served_owners: this.#served.list(),
       limits: machine.limits,
       expired: expiredBeats(this.#futureBeats, clock.monotonic(), leaseMs),

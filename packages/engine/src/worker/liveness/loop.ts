@@ -29,6 +29,7 @@ export interface LivenessDeps {
     readonly version: string;
     readonly capacity: number;
     readonly providers: readonly string[];
+    readonly tools: readonly string[];
   };
   /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
   readonly onReplaced: (before: string, after: string) => void;

@@ -5,6 +5,7 @@ import type { NewMessage, TrackedCall } from "../../domain/rows.ts";
 import { assertNever, defined } from "../../lib/assert.ts";
 import type { Bundle } from "../../machine/bundle.ts";
 import { abandon } from "../../machine/ownership.ts";
+import { silenceMs } from "../../machine/transaction.ts";
 import { enterRequiresAction } from "../../machine/transitions/enter-requires-action.ts";
 import { finishError } from "../../machine/transitions/finish-error.ts";
 import { finishTurn } from "../../machine/transitions/finish-turn.ts";
@@ -12,6 +13,7 @@ import { promoteSteering } from "../../machine/transitions/promote-steering.ts";
 import { recordGenerationAttempt } from "../../machine/transitions/record-generation-attempt.ts";
 import { startExecution } from "../../store/executions.ts";
 import { readQueue } from "../../store/queue.ts";
+import { anotherHasTools } from "../../store/workers.ts";
 import type { CompactionReason } from "../compaction/boundary.ts";
 import type { TurnOutcome } from "../observer.ts";
 import { compactionBefore, type CompactionWish } from "./compaction.ts";
@@ -162,6 +164,11 @@ async function begin(
     return { step, transcript, ended };
   }
   const planned = planTools(transcript, (name) => ctx.tools.get(name));
+  if (await runsElsewhere(bundle, planned)) {
+    ctx.leave(ctx.chatId);
+    await abandon(bundle, ctx.runnerId);
+    return { step: "none", ended };
+  }
   await recordGenerationAttempt(bundle);
   await startOnce(ctx, bundle, transcript, planned);
   // Tools change the ledger without changing history: their transcript is good for one use.
@@ -184,6 +191,19 @@ async function beginCompaction(
   await recordGenerationAttempt(bundle);
   ctx.memory.remember(transcript);
   return { step: "compact", transcript, reason, ended };
+}
+
+/**
+ * A tool is missing here, and another worker that lives has all that these calls need: one of another version, while
+ * replicas are being replaced. Where nobody has it, the call is answered here.
+ */
+async function runsElsewhere(bundle: Bundle, planned: readonly PlannedCall[]): Promise<boolean> {
+  const toRun = planned.filter((each) => each.how === "run");
+  if (toRun.every((each) => each.tool !== undefined)) return false;
+  const names = [...new Set(toRun.map(({ call }) => call.tool_name))];
+  await bundle.refresh();
+  const { leaseMs } = bundle.transaction.rules;
+  return await anotherHasTools(bundle.tx, bundle.chat, names, leaseMs, silenceMs);
 }
 
 /** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */

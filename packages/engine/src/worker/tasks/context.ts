@@ -42,6 +42,8 @@ export interface TaskServices {
   readonly hasCapacity: () => boolean;
   /** Resolves once the worker's own beat is fresh enough to begin what must not happen twice. */
   readonly sure: (signal: AbortSignal) => Promise<void>;
+  /** This worker does not take the chat for a while: another can go on with it, and this one cannot. */
+  readonly leave: (chatId: string) => void;
 }
 
 export interface CommitOptions {

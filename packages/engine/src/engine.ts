@@ -34,7 +34,9 @@ import { demoTools } from "./tools/demo-tools.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
+import { subAgentTools } from "./tools/sub-agents/tools.ts";
 import type { Tool } from "./tools/tool.ts";
+import { SubAgentService } from "./worker/sub-agents/service.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
 const relaySecretBytes = 32;
@@ -159,6 +161,19 @@ function assemble(
   tools.addSource(mcp.source);
 
   const metrics = createMetrics({ version, processMetrics: true });
+  const subAgents = new SubAgentService({
+    machine,
+    database,
+    models,
+    observer: metrics.worker,
+    limits: {
+      depthMax: config.subAgentDepth,
+      busyMax: config.subAgentsPerChat,
+      queueMessagesMax: config.queueMessagesMax,
+    },
+    ...common,
+  });
+  for (const tool of subAgentToolsOf(config, subAgents)) tools.register(tool);
   const worker = createWorker({
     machine,
     database,
@@ -230,6 +245,7 @@ function assemble(
     mcp,
     metrics,
     worker,
+    subAgents,
     streams,
     watch,
     housekeeping,
@@ -247,6 +263,13 @@ function runningLimits(config: Config): RunningLimits {
     sub_agents: limit(config.runningSubAgentsMax),
     sub_agents_per_owner: limit(config.runningSubAgentsPerOwnerMax),
   };
+}
+
+/** Nobody pays for agents that were not asked for: chats have them where the deployment says so. */
+function subAgentToolsOf({ subAgents: wanted }: Config, service: SubAgentService): Tool[] {
+  if (wanted === "off") return [];
+  const offeredTo = (model: string): boolean => wanted === "all" || !model.startsWith("demo/");
+  return subAgentTools(service, { offeredTo });
 }
 
 /** The secret that nobody has chosen is made by the first replica and kept where all of them find it. */

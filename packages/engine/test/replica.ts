@@ -17,7 +17,9 @@ import type { NewChat } from "../src/store/chats.ts";
 import { createCheckpoints } from "../src/store/checkpoints.ts";
 import { ToolRegistry } from "../src/tools/registry.ts";
 import type { Tool } from "../src/tools/tool.ts";
+import { subAgentTools } from "../src/tools/sub-agents/tools.ts";
 import { silentObserver, type WorkerObserver } from "../src/worker/observer.ts";
+import { SubAgentService, type SubAgentLimits } from "../src/worker/sub-agents/service.ts";
 import { createWorker, type Worker, type WorkerOptions } from "../src/worker/worker.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { ScriptedModels } from "./scripted-models.ts";
@@ -107,7 +109,9 @@ export class Cluster {
       for (const { chat } of commits) {
         const unowned = chat.worker_id === null && chat.runnable_since !== null;
         const { id: chat_id, snapshot_version, metadata_version } = chat;
-        other.worker.onHint({ chat_id, snapshot_version, metadata_version, unowned });
+        const hint = { chat_id, snapshot_version, metadata_version, unowned };
+        other.worker.onHint(hint);
+        other.subAgents.onHint(hint);
       }
     }
     for (const listener of this.#listeners.splice(0)) listener();
@@ -156,6 +160,8 @@ export interface ReplicaOptions {
   readonly poolSize?: number;
   readonly start?: boolean;
   readonly limits?: Partial<RunningLimits>;
+  /** Its models are offered the tools by which they have others work for them. */
+  readonly subAgents?: Partial<SubAgentLimits>;
 }
 
 /** One replica without its API: machine, worker, part buffer and checkpoints, under a clock that the test moves. */
@@ -169,6 +175,7 @@ export class Replica {
   readonly parts: PartBuffer;
   readonly checkpoints: CheckpointLoop;
   readonly worker: Worker;
+  readonly subAgents: SubAgentService;
   readonly commits: Commit[] = [];
   /** Hears nothing from others. */
   cutOff = false;
@@ -196,6 +203,7 @@ export class Replica {
           this.commits.push(...commits);
           this.parts.onCommits(commits);
           this.worker.onCommits(commits);
+          this.subAgents.onCommits(commits);
           cluster.published(this, commits);
         },
         perhaps: (chatId) => {
@@ -204,6 +212,26 @@ export class Replica {
         },
       },
     });
+    const random = {
+      // Jitter is the only use of chance that a test could want to repeat; ids must differ between replicas.
+      ...seededRandom(1),
+      uuid: systemRandom({ now: () => Date.now() }).uuid,
+      bytes: systemRandom(clock).bytes,
+    };
+    const observer = { ...silentObserver, ...options.observer };
+    this.subAgents = new SubAgentService({
+      machine: this.machine,
+      database: this.database,
+      models: this.models,
+      clock,
+      random,
+      observer,
+      limits: { depthMax: 3, busyMax: 20, queueMessagesMax: 20, ...options.subAgents },
+    });
+    if (options.subAgents !== undefined) {
+      const tools = subAgentTools(this.subAgents, { offeredTo: () => true });
+      for (const tool of tools) this.tools.register(tool);
+    }
     const checkpoints = this.checkpoints;
     this.worker = createWorker({
       machine: this.machine,
@@ -217,14 +245,9 @@ export class Replica {
       models: this.models,
       tools: this.tools,
       clock,
-      // Jitter is the only use of chance that a test could want to repeat; ids must differ between replicas.
-      random: {
-        ...seededRandom(1),
-        uuid: systemRandom({ now: () => Date.now() }).uuid,
-        bytes: systemRandom(clock).bytes,
-      },
+      random,
       logger: silentLogger,
-      observer: { ...silentObserver, ...options.observer },
+      observer,
       options: { version: "test", ...options.worker },
     });
   }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { limits } from "@parley/protocol";
 import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
+import { workLimits } from "./work-limits.ts";
 import { toolSettings } from "./tool-settings.ts";
 
 const KiB = 1024;
@@ -331,42 +332,7 @@ export const settings = {
     description:
       "Chats that this server drives at the same time. `0`: it serves the API and streams only.",
   }),
-  runningChatsMax: setting({
-    section: "Work",
-    env: "PARLEY_RUNNING_CHATS_MAX",
-    flag: "running-chats-max",
-    parser: integer(0, 1_000_000),
-    default: 0,
-    description:
-      "Chats that work at the same time on all servers together, sub-agents not counted; the others wait their turn, " +
-      "in turn over their owners. `0`: any number. Give every server the same limits.",
-  }),
-  runningChatsPerOwnerMax: setting({
-    section: "Work",
-    env: "PARLEY_RUNNING_CHATS_PER_OWNER_MAX",
-    flag: "running-chats-per-owner-max",
-    parser: integer(0, 1_000_000),
-    default: 0,
-    description: "The same for the chats of one owner.",
-  }),
-  runningSubAgentsMax: setting({
-    section: "Work",
-    env: "PARLEY_RUNNING_SUB_AGENTS_MAX",
-    flag: "running-sub-agents-max",
-    parser: integer(0, 1_000_000),
-    default: 0,
-    description:
-      "Sub-agents that work at the same time on all servers together. `0`: any number. " +
-      "Apart from the chats that started them, so that these cannot keep their own sub-agents from running.",
-  }),
-  runningSubAgentsPerOwnerMax: setting({
-    section: "Work",
-    env: "PARLEY_RUNNING_SUB_AGENTS_PER_OWNER_MAX",
-    flag: "running-sub-agents-per-owner-max",
-    parser: integer(0, 1_000_000),
-    default: 0,
-    description: "The same for the sub-agents of one owner.",
-  }),
+  ...workLimits,
   turnStepsMax: setting({
     section: "Work",
     env: "PARLEY_TURN_STEPS",

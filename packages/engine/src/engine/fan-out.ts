@@ -6,11 +6,13 @@ import type { Publisher } from "../machine/ports.ts";
 import type { PartBuffer } from "../parts/part-buffer.ts";
 import type { ChatStreams } from "../stream/streams.ts";
 import type { ChatWatch } from "../stream/watch.ts";
+import type { SubAgentService } from "../worker/sub-agents/service.ts";
 import type { Worker } from "../worker/worker.ts";
 
 interface Listeners {
   readonly parts: Pick<PartBuffer, "onCommits">;
   readonly worker: Pick<Worker, "onCommits" | "onHint" | "perhaps" | "resync">;
+  readonly subAgents: Pick<SubAgentService, "onCommits" | "onHint">;
   readonly streams: Pick<ChatStreams, "committed" | "perhaps" | "hint" | "lookAtAll">;
   readonly watch: Pick<ChatWatch, "committed" | "hint" | "lookAtAll">;
   readonly http: Pick<HttpServer, "onCommits" | "onHint">;
@@ -28,11 +30,12 @@ export class FanOut implements Publisher {
   /** Once, when everything is there: the machine is made before those who listen to it. */
   wire(listeners: Listeners): void {
     this.#listeners = listeners;
-    const { worker, streams, watch, http } = listeners;
+    const { worker, subAgents, streams, watch, http } = listeners;
     this.#bus.subscribe({
       hint(hint) {
         streams.hint(hint);
         worker.onHint(hint);
+        subAgents.onHint(hint);
         watch.hint(hint);
         http.onHint(hint);
       },
@@ -45,11 +48,12 @@ export class FanOut implements Publisher {
   }
 
   published(commits: readonly Commit[]): void {
-    const { parts, worker, streams, watch, http } = this.#listeners ?? {};
+    const { parts, worker, subAgents, streams, watch, http } = this.#listeners ?? {};
     // Feeds first: they say that a turn begins before its first part comes.
     streams?.committed(commits);
     parts?.onCommits(commits);
     worker?.onCommits(commits);
+    subAgents?.onCommits(commits);
     watch?.committed(commits);
     http?.onCommits(commits);
     for (const commit of commits) this.#bus.publish(hintOf(commit));

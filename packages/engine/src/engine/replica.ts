@@ -24,8 +24,8 @@ export class Replica {
     this.#parts = parts;
     this.#http = http;
     this.#logger = logger;
-    const { fanOut, partBuffer, worker, streams, watch } = parts;
-    fanOut.wire({ parts: partBuffer, worker, streams, watch, http });
+    const { fanOut, partBuffer, worker, subAgents, streams, watch } = parts;
+    fanOut.wire({ parts: partBuffer, worker, subAgents, streams, watch, http });
     measure(parts);
   }
 

@@ -204,7 +204,10 @@ export async function takeChats(
     text: `update parley.chats c set snapshot_version = c.snapshot_version + 1, worker_id = $1, runner_id = t.runner_id,
              takeovers = c.takeovers + case
                when c.worker_id is not null and c.status = 'running' and c.generation_attempt > 0
-                 and c.retry_state is null then 1 else 0 end
+                 and c.retry_state is null
+                 -- without its slot it only waited for others
+                 and exists (select from parley.slots s where s.chat_id = c.id and s.runner_id = c.runner_id)
+               then 1 else 0 end
            from unnest($2::uuid[], $3::uuid[]) as t (id, runner_id)
            where c.id = t.id returning c.*`,
     values: [workerId, takings.map((t) => t.chat_id), takings.map((t) => t.runner_id)],

@@ -16,9 +16,9 @@ export type OutputItem = TextPart | FilePart | LinkedResource;
  */
 export function contentItems(output: Json): OutputItem[] | null {
   if (typeof output !== "object" || output === null || Array.isArray(output)) return null;
-  const { content, ...rest } = output;
-  if (!Array.isArray(content) || content.length === 0) return null;
-  if (Object.keys(rest).some((key) => key !== "structured_content")) return null;
+  const { content } = output;
+  if (!Array.isArray(content) || content.length === 0 || Object.keys(output).length > 1)
+    return null;
   const items: unknown[] = content;
   return items.every(isItem) ? items : null;
 }

@@ -7,8 +7,10 @@ import type {
   ToolResultPart,
 } from "@parley/protocol";
 import type { PromptMessage } from "./model-port.ts";
+import { contentItems } from "../domain/tool-output.ts";
 import { note } from "./prompt-files.ts";
 import type { PromptTarget } from "./prompt.ts";
+import { richOutput } from "./rich-output.ts";
 
 type Assistant = Extract<LanguageModelV4Message, { role: "assistant" }>;
 export type AssistantContent = Assistant["content"];
@@ -147,11 +149,16 @@ export function resultContent(
     type: "tool-result",
     toolCallId: callIdFor(part.tool_call_id, target),
     toolName: toolNameFor(part.tool_name),
-    output: part.is_error ? errorOutput(part, target) : plainOutput(part),
+    output: part.is_error ? errorOutput(part, target) : plainOutput(part, target),
   };
 }
 
-function plainOutput({ output }: ToolResultPart): LanguageModelV4ToolResultPart["output"] {
+function plainOutput(
+  { output }: ToolResultPart,
+  target: PromptTarget,
+): LanguageModelV4ToolResultPart["output"] {
+  const items = contentItems(output);
+  if (items !== null) return richOutput(items, target);
   if (typeof output !== "string") return { type: "json", value: output };
   return { type: "text", value: output === "" ? "(no output)" : output };
 }

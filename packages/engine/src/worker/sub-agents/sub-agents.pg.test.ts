@@ -576,6 +576,45 @@ describe("between replicas", () => {
     expect(await replyOf(id)).toEqual([{ type: "text", text: "done" }]);
   });
 
+  test("a runner whose turn was stopped starts, says and stops nothing any more", async () => {
+    const begun = Promise.withResolvers<string>();
+    const replica = await cluster.replica();
+    cast(replica.models, { work: [spawn("late")] });
+    const tools = subAgentTools(replica.subAgents, { offeredTo: () => true });
+    const late = defineTool({
+      name: "spawn_agent",
+      description: "",
+      input: { type: "object" },
+      delivery: "at_least_once",
+      execute: async (_input, { idempotencyKey }) => {
+        begun.resolve(idempotencyKey);
+        return await new Promise(() => {});
+      },
+    });
+    replica.tools.register(late);
+    const id = await replica.create("work");
+    const idempotencyKey = await begun.promise;
+    await replica.interrupt(id);
+    await cluster.untilIdle(id);
+    const call = {
+      chatId: id,
+      idempotencyKey,
+      signal: new AbortController().signal,
+      progress: () => {},
+      idle: async <T>(wait: () => Promise<T>) => await wait(),
+    };
+    const inputs = [
+      ["spawn_agent", { prompt: "late" }],
+      ["message_agent", { id, content: "late", when_busy: "queue" }],
+      ["stop_agent", { id }],
+    ] as const;
+    for (const [name, input] of inputs) {
+      const tool = tools.find((each) => each.name === name);
+      await expect(tool?.execute(input, call)).rejects.toThrow("The call was stopped.");
+    }
+    expect(await children(id)).toEqual([]);
+  });
+
   test("a call that died between making the child and telling of it finds that child", async () => {
     const made = Promise.withResolvers<void>();
     const roles: Roles = { work: [spawn("once")], once: [hangs()] };

@@ -56,6 +56,11 @@ async function passTime<T>(promise: Promise<T>): Promise<T> {
   return await promise;
 }
 
+/** Lets reads and frames arrive until it is so; no time passes. */
+async function until(is: () => boolean): Promise<void> {
+  while (!is()) await world.settle();
+}
+
 /** The link to `replica` comes up only when the test says so. */
 function holdDials(replica: FeedReplica): { complete(): void } {
   world.fleet.network.faults.set(replica.relay.url, "hang");
@@ -74,7 +79,7 @@ describe("live parts from the owner elsewhere", () => {
     for (const word of ["1 ", "2 ", "3 "]) writer.append(delta(word));
     const dial = holdDials(far);
     const client = await (await near.open(id)).ready();
-    await world.settle();
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length > 0);
     expect(seen(client)).toBe("");
     writer.append(delta("4 "));
     dial.complete();
@@ -112,8 +117,7 @@ describe("live parts from the owner elsewhere", () => {
     const id = await far.running();
     const { key } = await far.attempt(id);
     const client = await (await near.open(id)).ready();
-    await world.settle();
-    expect(world.fleet.network.dialsOf(far.relay.url)).toHaveLength(1);
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length === 1);
     await far.update(id, async (bundle) => await interrupt(bundle, { hold: false }));
     await client.until((c) => foldEvents(c.events).status?.status === "interrupting");
     await far.update(id, async (bundle) => {
@@ -129,7 +133,7 @@ describe("live parts from the owner elsewhere", () => {
     const { key, writer } = await far.attempt(id);
     writer.append(delta("never seen here"));
     const client = await (await near.open(id)).ready();
-    await world.settle();
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length > 0);
     await near.update(id, async (bundle) => await interrupt(bundle, { hold: false }));
     await far.update(id, async (bundle) => {
       await finishInterruption(bundle, { partial: [partialOf(key, "kept")] });
@@ -149,7 +153,7 @@ describe("live parts from the owner elsewhere", () => {
     const first = await far.attempt(id);
     first.writer.append(delta("stale"));
     const client = await (await near.open(id)).ready();
-    await world.settle();
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length > 0);
     await far.update(id, async (bundle) => await interrupt(bundle, { hold: false }));
     await far.update(id, async (bundle) => {
       await finishInterruption(bundle, { partial: [partialOf(first.key, "kept")] });
@@ -178,6 +182,7 @@ describe("live parts from the owner elsewhere", () => {
     await shows(client, "from far");
     await third.take(id);
     const second = await third.attempt(id);
+    await until(() => world.fleet.network.dialsOf(third.relay.url).length === 1);
     first.writer.append(delta(" too late"));
     await world.settle();
     // Nothing better to show yet.
@@ -199,8 +204,7 @@ describe("live parts from the owner elsewhere", () => {
     expect(near.relay.links.stats()).toMatchObject({ follows: 1 });
     await near.take(id);
     const second = await near.attempt(id);
-    await world.settle();
-    expect(near.relay.links.stats()).toMatchObject({ follows: 0 });
+    await until(() => near.relay.links.stats().follows === 0);
     second.writer.append(delta("local"));
     first.writer.append(delta(" stale"));
     await shows(client, "local");
@@ -221,7 +225,7 @@ describe("live parts from the owner elsewhere", () => {
     const id = await far.running();
     const { key, writer } = await far.attempt(id);
     const client = await (await near.open(id)).ready();
-    await world.settle();
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length > 0);
     near.hears = false;
     for (const word of ["all ", "of ", "it"]) writer.append(delta(word));
     writer.close();
@@ -278,7 +282,7 @@ describe("live parts from the owner elsewhere", () => {
     // One who knows nothing of it stands beside it.
     const fresh = await (await near.open(id)).ready();
     await after.until((c) => c.types().includes("ready"));
-    await world.settle();
+    await until(() => world.fleet.network.dialsOf(far.relay.url).length > 0);
     writer.append(delta("4 "));
     dial.complete();
     await shows(fresh, "1 2 3 4 ");

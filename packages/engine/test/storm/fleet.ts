@@ -27,6 +27,8 @@ export interface Fleet {
   /** Asks any replica, another one where that is away, with the same key: the wish takes effect once. */
   anywhere<T>(wish: (client: Client) => Promise<T>): Promise<T>;
   any(): Member;
+  /** Wishes that had to be told again, by why. */
+  readonly again: ReadonlyMap<string, number>;
   /** Statements and turns that all processes so far have counted, those that were killed included. */
   counted(): Promise<Counted>;
   close(): Promise<void>;
@@ -61,7 +63,8 @@ export interface FleetOptions {
   readonly throughProxy?: boolean;
 }
 
-const wishMsMax = 30_000;
+/** On a machine that has other things to do a replica may take half a minute to come back. */
+const wishMsMax = 60_000;
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const folder = await temporaryFolder();
@@ -93,6 +96,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const session = new pg.Pool({ host, port, user, database, max: 2 });
   session.on("error", () => {}); // its server was ended: the next statement connects anew
   const up = (): FleetMember[] => members.filter((member) => member.up);
+  const again = new Map<string, number>();
   const any = (): FleetMember => {
     const candidates = up().length > 0 ? up() : members;
     return candidates[Math.floor(options.random.float() * candidates.length)]!;
@@ -102,6 +106,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     database: { ...embedded, clusterDir: join(folder.path, "db", "postgres") },
     proxy,
     any,
+    again,
     sql: async <R extends pg.QueryResultRow>(text: string) => (await session.query<R>(text)).rows,
     async anywhere(wish) {
       const until = performance.now() + wishMsMax;
@@ -111,6 +116,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
           return await wish(any().client);
         } catch (error) {
           if (!mayPass(error) || performance.now() > until) throw error;
+          again.set(error.code, (again.get(error.code) ?? 0) + 1);
           // oxlint-disable-next-line no-await-in-loop
           await new Promise((resolve) => setTimeout(resolve, 50));
         }
@@ -140,7 +146,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 }
 
 /** Whether the same wish may be granted elsewhere, or a moment later. */
-export function mayPass(error: unknown): boolean {
+function mayPass(error: unknown): error is ParleyNetworkError | ParleyApiError {
   if (error instanceof ParleyNetworkError) return true;
   return error instanceof ParleyApiError && (error.status >= 500 || error.status === 429);
 }

@@ -1,3 +1,6 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { seededRandom } from "../../src/lib/random.ts";
 import { eventually } from "../eventually.ts";
 import { inMs, print, quantiles } from "./figures.ts";
@@ -42,8 +45,12 @@ export async function storm(options: StormOptions): Promise<string[]> {
     const rested = performance.now();
     faults.push(...(await verdicts(fleet, lives)));
     await report(fleet, lives, options, { kills, livedMs: lived - began, restMs: rested - lived });
-    if (faults.length > 0) faults.push(...complaints(fleet));
+    if (faults.length > 0) faults.push(...complaints(fleet), await logsOf(fleet));
     return faults;
+  } catch (error) {
+    throw new Error(`the storm could not be lived through; ${await logsOf(fleet)}`, {
+      cause: error,
+    });
   } finally {
     clearTimeout(timer);
     over.abort();
@@ -171,6 +178,7 @@ async function report(
       .map(([name, n]) => `${name} ${n}`)
       .join(", "),
     "kill -9": kills,
+    "calls made again": [...fleet.again].map(([why, n]) => `${why} ${n}`).join(", ") || "none",
     "chats taken over": takeovers,
     "connections of screens": sum(({ connections }) => connections),
     "live parts, snapshots": `${sum(({ parts }) => parts)}, ${sum(({ snapshots }) => snapshots)}`,
@@ -190,6 +198,15 @@ function firstTexts(lives: readonly Life[]): number[] {
       });
     }),
   );
+}
+
+async function logsOf(fleet: Fleet): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "parley-storm-"));
+  for (const member of fleet.members) {
+    // oxlint-disable-next-line no-await-in-loop
+    await writeFile(join(folder, `replica-${member.index}.log`), member.output());
+  }
+  return `logs: ${folder}`;
 }
 
 /** What the replicas themselves found worth a word, for whoever looks into a fault. */

@@ -64,7 +64,7 @@ async function stream(
   const gone = new AbortController();
   const onGone = (): void => gone.abort();
   reply.raw.on("close", onGone);
-  const { session, subscription } = await openStream(context, {
+  const opening = openStream(context, {
     chatId,
     headers: request.headers,
     cursor: query.cursor,
@@ -72,6 +72,13 @@ async function stream(
     isWebSocket: false,
     signal: gone.signal,
   });
+  const opened = await opening.catch((error: unknown) => {
+    // Whoever has left meanwhile is no failure, and gets no answer.
+    if (gone.signal.aborted) return null;
+    throw error;
+  });
+  if (opened === null) return reply.hijack();
+  const { session, subscription } = opened;
   if (gone.signal.aborted) {
     session.gone();
     subscription.close();

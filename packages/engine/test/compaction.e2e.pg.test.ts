@@ -3,23 +3,39 @@ import type { Chat } from "@parley/protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { follow, settled } from "./follow.ts";
-import { databaseUrl, startServerProcess, type ServerProcess } from "./server-process.ts";
+import {
+  startProviderServer,
+  textScript,
+  type ProviderServer,
+  type Protocol,
+} from "./provider-server.ts";
+import {
+  databaseUrl,
+  providerEnv,
+  startServerProcess,
+  type ServerProcess,
+} from "./server-process.ts";
 
-/** The real server as a process, its demo model, and subscribers over both transports. */
+/** The real server as a process, its demo model or a provider's wire protocol, and subscribers over both transports. */
 
 let db: TestDatabase;
+let provider: ProviderServer;
 let server: ServerProcess;
 let client: Client;
 
 beforeAll(async () => {
   db = await createTestDatabase();
-  server = await startServerProcess({ env: { PARLEY_DATABASE_URL: databaseUrl(db) } });
+  provider = await startProviderServer();
+  server = await startServerProcess({
+    env: { PARLEY_DATABASE_URL: databaseUrl(db), ...providerEnv(provider) },
+  });
   client = createClient({ baseUrl: server.url, token: server.token });
 }, 120_000);
 
 afterAll(async () => {
   server.kill("SIGKILL");
   await server.exited;
+  await provider.close();
   await db.drop();
 });
 
@@ -110,3 +126,38 @@ test("a context that overflows again after its compaction ends in an error, and 
   expect(after.transcript.messages.at(-1)?.role).toBe("assistant");
   expect(after.transcript.status?.status).toBe("waiting");
 });
+
+const tooLong: [Protocol, string, unknown][] = [
+  ["openai-responses", "openai/scripted", { error: { code: "context_length_exceeded" } }],
+  ["openai-chat", "openai-chat/scripted", { error: { code: "context_length_exceeded" } }],
+  [
+    "anthropic",
+    "anthropic/scripted",
+    {
+      type: "error",
+      error: { type: "invalid_request_error", message: "prompt is too long: 2 tokens > 1 maximum" },
+    },
+  ],
+];
+
+test.each(tooLong)(
+  "a context that %s refuses as too long is compacted, and the turn goes on",
+  async (protocol, model, body) => {
+    const first = provider.requests.length;
+    provider.enqueue(protocol, textScript(protocol, ["Hi."]));
+    const { id } = await answered("hello", model);
+    provider.enqueue(protocol, [{ status: 400, body }]);
+    provider.enqueue(protocol, textScript(protocol, ["Greetings were exchanged."]));
+    provider.enqueue(protocol, textScript(protocol, ["Going on."]));
+    await client.sendMessage(id, { content: "and next?" });
+    const { transcript } = await follow(client, id, { until: settled });
+    expect(transcript.status?.status).toBe("waiting");
+    expect(transcript.messages.at(-1)?.parts).toMatchObject([{ type: "text", text: "Going on." }]);
+    const asked = provider.requests.slice(first).map((request) => JSON.stringify(request.body));
+    expect(asked).toHaveLength(4);
+    expect(asked[2]).toContain("Write the summary.");
+    expect(asked[3]).toContain("Greetings were exchanged.");
+    expect(asked[3]).toContain("and next?");
+    expect(asked[3]).not.toContain("hello");
+  },
+);

@@ -319,8 +319,11 @@ export class Connection {
   }
 }
 
-/** The one refusal that proves that nothing was done: the session is unknown, or the connection was closed before. */
+/**
+ * Refusals that prove that nothing was done: the session is unknown (404, says the specification; many servers say 400),
+ * or the connection was closed before.
+ */
 function isSessionLost(error: unknown): boolean {
-  if (error instanceof SdkHttpError) return error.status === 404;
+  if (error instanceof SdkHttpError) return error.status === 404 || error.status === 400;
   return error instanceof SdkError && error.code === SdkErrorCode.NotConnected;
 }

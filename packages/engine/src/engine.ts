@@ -30,9 +30,9 @@ import { Relay, type RelayOptions } from "./stream/relay/relay.ts";
 import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
-import { demoTools } from "./tools/demo-tools.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
+import { demoTools } from "./tools/demo-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
 import { subAgentTools } from "./tools/sub-agents/tools.ts";
 import type { Tool } from "./tools/tool.ts";
@@ -43,6 +43,8 @@ const relaySecretBytes = 32;
 
 export interface EngineDeps {
   readonly connection: ConnectionSettings;
+  /** For what needs a session of its own, where a pooler stands before the database. */
+  readonly direct?: ConnectionSettings;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -65,6 +67,7 @@ export async function createEngine(config: Config, deps: EngineDeps): Promise<Re
   ];
   const database = createDatabase({
     ...deps.connection,
+    ...(deps.direct && { direct: deps.direct }),
     poolSize: config.poolSize,
     statementTimeoutMs: config.statementTimeoutMs,
     lockTimeoutMs: config.lockTimeoutMs,
@@ -254,6 +257,14 @@ function assemble(
   };
 }
 
+/** @throws ModelsConfigInvalid */
+function compactionModel({ compactionModel: model }: Config, models: ModelPort): string | null {
+  if (model === null || models.has(model)) return model;
+  throw new ModelsConfigInvalid(
+    `The compaction model "${model}" is of no provider that is configured here.`,
+  );
+}
+
 /** In the settings 0 is no limit. */
 function runningLimits(config: Config): RunningLimits {
   const limit = (max: number): number | null => (max === 0 ? null : max);
@@ -303,14 +314,6 @@ async function relayOptions(
 
 async function readPem(path: string): Promise<string> {
   return await readFile(path, "utf8");
-}
-
-/** @throws ModelsConfigInvalid */
-function compactionModel({ compactionModel: model }: Config, models: ModelPort): string | null {
-  if (model === null || models.has(model)) return model;
-  throw new ModelsConfigInvalid(
-    `The compaction model "${model}" is of no provider that is configured here.`,
-  );
 }
 
 function createBus(

@@ -184,7 +184,13 @@ describe("the table", () => {
     const exposed = settingKeys.filter(
       (key) => settingOf(key).secret === true && settingOf(key).flag !== undefined,
     );
-    expect(exposed).toEqual(["natsUrl", "databaseUrl", "providers", "mcpServers"]);
+    expect(exposed).toEqual([
+      "natsUrl",
+      "databaseUrl",
+      "databaseDirectUrl",
+      "providers",
+      "mcpServers",
+    ]);
   });
 
   it("is what docs/configuration.md says", async () => {

@@ -56,14 +56,14 @@ function endpoint(apiKey: string | null, baseURL: string | null): Endpoint | und
 
 /** Everything that must never be printed, wherever it may turn up. */
 export function secretsOf(config: Config): string[] {
-  const password = /^[^:]+:\/\/[^:/@]*:([^@]*)@/.exec(config.databaseUrl ?? "")?.[1] ?? null;
+  const urls = [config.databaseUrl, config.databaseDirectUrl, config.natsUrl];
+  const passwords = urls.map((url) => /^[^:]+:\/\/[^:/@]*:([^@]*)@/.exec(url ?? "")?.[1] ?? null);
   return [
     config.token,
-    config.databaseUrl,
-    config.natsUrl,
+    ...urls,
     config.relaySecret,
-    password,
-    password === null ? null : decoded(password),
+    ...passwords,
+    ...passwords.map((password) => (password === null ? null : decoded(password))),
     config.openaiApiKey,
     config.anthropicApiKey,
     config.googleApiKey,

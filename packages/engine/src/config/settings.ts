@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { limits } from "@parley/protocol";
 import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
-import { workLimits } from "./work-limits.ts";
 import { toolSettings } from "./tool-settings.ts";
+import { workLimits } from "./work-limits.ts";
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -163,6 +163,16 @@ export const settings = {
     parser: databaseUrl,
     defaultText: "an embedded PostgreSQL in the data folder",
     description: "PostgreSQL 15 or newer to use instead of the embedded one.",
+    secret: true,
+  }),
+  databaseDirectUrl: optional({
+    section: "Database",
+    env: "PARLEY_DATABASE_DIRECT_URL",
+    flag: "database-direct-url",
+    parser: databaseUrl,
+    defaultText: "`PARLEY_DATABASE_URL`",
+    description:
+      "The same database without a pooler in between, for what needs a session: migrations, heartbeat, lock, notifications.",
     secret: true,
   }),
   poolSize: setting({

@@ -32,7 +32,11 @@ export async function closeCalls(
   return row;
 }
 
-/** Writes into the ledger what becomes of calls that are answered without a result of their own. */
+/**
+ * Writes into the ledger what becomes of calls that are answered without a result of their own: a call that was started has
+ * an unknown outcome from now on. To be called before answers are committed in another way, which would close the rows
+ * as finished.
+ */
 export async function settleCalls(
   bundle: Bundle,
   calls: readonly TrackedCall[],

@@ -9,7 +9,7 @@ import type { Said } from "../runner/memory.ts";
 import type { TaskContext } from "./context.ts";
 import { mayBeginNext } from "./may-go-on.ts";
 import { episodeName, interruptedReply, latestSaid } from "./partial.ts";
-import { settleClosed } from "./settle-closed.ts";
+import { settleCalls } from "../../machine/close-open-calls.ts";
 import { modelOf, readTranscript } from "./transcript.ts";
 
 /**
@@ -34,7 +34,7 @@ async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[
   const calls = await readTrackedCalls(bundle.tx, bundle.chatId);
   const results = closingMessage(calls, "interrupted");
   if (results !== null) {
-    await settleClosed(bundle, calls, "interrupted");
+    await settleCalls(bundle, calls, "interrupted");
     const stopped = { ...results, finish_reason: "interrupted" } as const;
     return [said ? { ...stopped, episode: episodeName(said.key) } : stopped];
   }

@@ -10,7 +10,7 @@ import { throwIfCancelled, type TaskContext } from "./context.ts";
 import { InOrder } from "./in-order.ts";
 import { patiently } from "./patiently.ts";
 import { episodeName } from "./partial.ts";
-import { settleClosed } from "./settle-closed.ts";
+import { settleCalls } from "../../machine/close-open-calls.ts";
 import type { PlannedCall } from "./tool-plan.ts";
 import { modelOf, type Transcript } from "./transcript.ts";
 
@@ -34,7 +34,7 @@ export async function toolStep(
   const parts = await run(ctx, planned, outputBytesMax(ctx, transcript));
   throwIfCancelled(ctx.signal);
   const next = await ctx.commit("worker.step", async (bundle) => {
-    await settleClosed(
+    await settleCalls(
       bundle,
       planned.filter(({ how }) => how === "known").map(({ call }) => call),
       "not_run",

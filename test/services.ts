@@ -56,12 +56,37 @@ export function services(): Service[] {
       files: countFiles("systemd"),
     },
     {
+      name: "bubblewrap",
+      found: workingBubblewrap(),
+      hint: "Debian: apt-get install bubblewrap, where user namespaces are allowed; without, commands are tested bare",
+      files: 1,
+    },
+    {
+      name: "ripgrep",
+      found: inPath("rg"),
+      hint: "Debian: apt-get install ripgrep; searches of workspaces are tested without it",
+      files: 1,
+    },
+    {
       name: "browser",
       found: inPath("chromium") ?? inPath("chromium-browser") ?? inPath("google-chrome"),
       hint: "Debian: apt-get install chromium",
       files: countFiles("browser"),
     },
   ];
+}
+
+/** Where it is installed and may do something: in many containers it may not. */
+function workingBubblewrap(): string | undefined {
+  const found = inPath("bwrap");
+  if (found === undefined) return undefined;
+  const args = ["--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--dev", "/dev", "true"];
+  try {
+    execFileSync(found, args, { stdio: "ignore", timeout: 10_000 });
+    return found;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where `nats-server` is, or undefined. */

@@ -127,7 +127,9 @@ test("SIGSTOP: taken over when the lease is over; who wakes up commits nothing, 
     } finally {
       member.signal("SIGCONT");
     }
-    await eventually("it has noticed", () => member.output().includes("the lease was over"));
+    await eventually("it has noticed, and goes on under a new name", () =>
+      member.output().includes("the lease was over while others lived on"),
+    );
     await settledFleet();
     for (const { chatId, tag } of chats) {
       const { messages } = await fleet.anywhere((client) => client.listMessages(chatId));

@@ -59,6 +59,29 @@ export async function beatWorker(sql: Sql, beat: Beat): Promise<boolean> {
 }
 
 /**
+ * Whether another worker has lived well all the while: then a gap in one's own beats was not the database's. After a stall of
+ * the database nobody's health is older than it.
+ */
+export async function othersAreWell(
+  sql: Sql,
+  workerId: string,
+  leaseMs: number,
+  healthyMs: number,
+): Promise<boolean> {
+  const [row] = await sql.query<{ found: boolean }>({
+    name: "workers.others_are_well",
+    text: `with t as materialized (select parley.now() as now)
+           select exists (
+             select from parley.workers w, t
+             where w.id <> $1
+               and w.heartbeat_at > t.now - make_interval(secs => $2::double precision / 1000)
+               and w.healthy_since <= t.now - make_interval(secs => $3::double precision / 1000)) as found`,
+    values: [workerId, leaseMs, healthyMs],
+  });
+  return row?.found ?? false;
+}
+
+/**
  * Whether another worker than the chat's own, which lives and takes chats, has all these tools and the chat's provider.
  * What an older version says nothing of, it is not trusted to have.
  */

@@ -155,7 +155,7 @@ test("beats go on after their connection was lost; the lock is made anew", async
   expect(row).toEqual({ fresh: true });
 });
 
-test("a worker whose lease was over, and whose row is still there, goes on and looks at its chats", async () => {
+test("a worker whose lease was over while another lived on goes on under a new name, and lets its chats be", async () => {
   const { replica, id } = await replying("stale");
   const request = await replica.models.request(1);
   const { id: name } = replica.worker;
@@ -171,8 +171,28 @@ test("a worker whose lease was over, and whose row is still there, goes on and l
   expect(request.signal.aborted).toBe(false);
   proxy.restore();
   await replica.passTime(aborted);
-  expect(replica.worker.id).toBe(name);
+  expect(replica.worker.id).not.toBe(name);
+  expect(replica.worker.is(name)).toBe(true);
   expect(replica.worker.stats().runners).toBe(0);
+});
+
+test("a worker whose lease was over because the database stood still comes back under its name, with its chats", async () => {
+  const { replica, id } = await replying("still mine");
+  const request = await replica.models.request(1);
+  const { id: name } = replica.worker;
+  proxy.goAway();
+  await replica.clock.advance(21_000);
+  expect(replica.worker.stats().alive).toBe(false);
+  proxy.restore();
+  const back = (async () => {
+    while (!replica.worker.stats().alive) await new Promise((resolve) => setImmediate(resolve));
+  })();
+  await replica.passTime(back);
+  expect(replica.worker.id).toBe(name);
+  expect(request.signal.aborted).toBe(false);
+  expect(await cluster.chat(id)).toMatchObject({ worker_id: name, status: "running" });
+  await replica.interrupt(id);
+  await cluster.untilIdle(id);
 });
 
 test("a deleted chat ends its runner", async () => {

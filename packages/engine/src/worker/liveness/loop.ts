@@ -6,7 +6,7 @@ import { Scope } from "../../lib/scope.ts";
 import { Wake } from "../../lib/wake.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { DedicatedConnection } from "../../postgres/dedicated.ts";
-import { beatWorker, registerWorker, removeWorker } from "../../store/workers.ts";
+import { beatWorker, othersAreWell, registerWorker, removeWorker } from "../../store/workers.ts";
 import { holdLock } from "./lock.ts";
 import type { LivenessOptions } from "./options.ts";
 import {
@@ -149,9 +149,14 @@ export class Liveness {
   }
 
   async #beat(connection: DedicatedConnection): Promise<void> {
-    const { clock, random, logger, options, worker, onReplaced, onLapsed } = this.#deps;
+    const { clock, logger, options, worker, onLapsed } = this.#deps;
     const sentAt = clock.monotonic();
-    const { workerId, registered, draining, lockKey, unwell } = this.#state;
+    const { workerId, registered, draining, lockKey, unwell, beatSentAt } = this.#state;
+    const lapsed = registered && sentAt - (beatSentAt ?? sentAt) > options.leaseMs;
+    if (lapsed && (await this.#wasAlone(connection))) {
+      this.#replace("the lease was over while others lived on");
+      return;
+    }
     if (!registered) {
       await registerWorker(connection, { id: workerId, ...worker });
       this.#apply({ type: "registered", sentAt });
@@ -165,16 +170,9 @@ export class Liveness {
         beat_ms: options.beatMs,
       });
       if (!known) {
-        const next = random.uuid();
-        logger.warn({ before: workerId, after: next }, "others held this worker for dead");
-        this.#apply({ type: "replaced", workerId: next });
-        // The lock is still held; it belongs to the process, not to the name.
-        if (lockKey !== null) this.#apply({ type: "lock_proved", key: lockKey });
-        onReplaced(workerId, next);
-        this.#beatNow.set();
+        this.#replace("others held this worker for dead");
         return;
       }
-      const lapsed = sentAt - (this.#state.beatSentAt ?? sentAt) > options.leaseMs;
       this.#apply({ type: "beat", sentAt });
       if (lapsed) {
         logger.warn({ worker_id: workerId }, "the lease was over: others may have taken chats");
@@ -182,5 +180,24 @@ export class Liveness {
       }
     }
     for (const resolve of this.#beaten.splice(0)) resolve();
+  }
+
+  /** Whether the gap in the beats was this process's own: after a stall of the database the owners come back as they were. */
+  async #wasAlone(connection: DedicatedConnection): Promise<boolean> {
+    const { leaseMs, beatMs, settledBeats } = this.#deps.options;
+    return await othersAreWell(connection, this.#state.workerId, leaseMs, settledBeats * beatMs);
+  }
+
+  /** Goes on under a new name: what names the old one belongs to whoever takes it. */
+  #replace(why: string): void {
+    const { random, logger, onReplaced } = this.#deps;
+    const { workerId: before, lockKey } = this.#state;
+    const after = random.uuid();
+    logger.warn({ before, after }, why);
+    this.#apply({ type: "replaced", workerId: after });
+    // The lock is still held; it belongs to the process, not to the name.
+    if (lockKey !== null) this.#apply({ type: "lock_proved", key: lockKey });
+    onReplaced(before, after);
+    this.#beatNow.set();
   }
 }

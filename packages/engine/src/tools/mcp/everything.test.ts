@@ -31,8 +31,17 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+/** Loaded first: the server itself would listen on every interface of the machine. */
+const onLoopback = `data:text/javascript,${encodeURIComponent(`
+  import { Server } from "node:net";
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function (port, ...rest) {
+    return listen.call(this, port, "127.0.0.1", ...rest);
+  };
+`)}`;
+
 async function startHttp(port: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [everything, "streamableHttp"], {
+  const child = spawn(process.execPath, ["--import", onLoopback, everything, "streamableHttp"], {
     env: { PATH: process.env["PATH"], PORT: String(port) },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,4 +1,5 @@
 import { Pool, type PoolClient } from "pg";
+import { defined } from "../lib/assert.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { silentLogger, type Logger } from "../lib/logger.ts";
@@ -93,6 +94,8 @@ class PostgresDatabase implements Database {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #pool: Pool;
+  /** Connections that the pool has made, and nobody has used yet. */
+  readonly #opening = new WeakMap<PoolClient, Session>();
   readonly #sessions = new WeakMap<PoolClient, Session>();
   /** Those of a primary, made after tables were last altered: the others are replaced as they come up. */
   #fresh = new WeakSet<Session>();
@@ -119,6 +122,13 @@ class PostgresDatabase implements Database {
       max: poolSize ?? poolSizeDefault,
       // A warm connection saves prepared statements too; the server's limit is what bounds them.
       idleTimeoutMillis: 0,
+    });
+    // At once: the server may end a connection with the very packet that opens it, and an error that nobody listens for
+    // ends the process.
+    this.#pool.on("connect", (client) => {
+      const session = new Session(client, this.stats);
+      session.onLost((cause) => this.#noteLost(cause));
+      this.#opening.set(client, session);
     });
     // The pool has dropped the client already; without a listener the process would end here.
     this.#pool.on("error", (error) => this.#noteLost(error));
@@ -228,9 +238,8 @@ class PostgresDatabase implements Database {
       client.release(true);
       return await this.#acquire(operation);
     }
-    const session = new Session(client, this.stats);
+    const session = defined(this.#opening.get(client), "the session of a new connection");
     this.#sessions.set(client, session);
-    session.onLost((cause) => this.#noteLost(cause));
     try {
       const found = await readIdentity(session.sql("connect"));
       this.#identity.see(found);

@@ -106,6 +106,16 @@ describe("settings", () => {
   });
 });
 
+describe("prepared statements", () => {
+  it("have a name each: one connection cannot hold two texts under one name", () => {
+    const names = engine
+      .filter(({ path }) => /src\/(store|postgres)\//.test(path) && !path.endsWith(".test.ts"))
+      .flatMap(({ text }) => [...text.matchAll(/\bname: "(\w+\.\w+)"/g)].map((match) => match[1]));
+    expect(names.length).toBeGreaterThan(50);
+    expect(names.filter((name, at) => names.indexOf(name) !== at)).toEqual([]);
+  });
+});
+
 describe("documents", () => {
   it("link to files that are there", () => {
     const broken = sources

@@ -6,7 +6,7 @@ import type { Database } from "../postgres/database.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import { sweepIdempotent } from "../store/idempotency.ts";
 import { sweepSlots } from "../store/slots.ts";
-import { sweepTickets, sweepTombstones } from "../store/sweeps.ts";
+import { sweepTombstones } from "../store/sweeps.ts";
 
 /** Every replica looks about this often; rows that one has locked the others skip. */
 const everyMs = 10 * 60_000;
@@ -17,7 +17,6 @@ const rowsMax = 1_000;
 const sweeps: Record<string, (tx: WriteTx, rowsMax: number) => Promise<number>> = {
   "sweep.idempotency_keys": sweepIdempotent,
   "sweep.tombstones": sweepTombstones,
-  "sweep.tickets": sweepTickets,
   "sweep.slots": sweepSlots,
 };
 

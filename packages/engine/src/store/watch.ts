@@ -143,17 +143,3 @@ export async function findChangedLists(
   );
   return rows.map((row) => row.owner_id);
 }
-
-/** Forgets the chats that were deleted long ago. */
-export async function sweepTombstones(database: Database): Promise<void> {
-  await database.write(
-    async (tx) =>
-      await tx.query({
-        name: "chat_tombstones.sweep",
-        text: `delete from parley.chat_tombstones
-               where deleted_at < parley.now() - make_interval(secs => $1::double precision / 1000)`,
-        values: [tombstoneKeptMs],
-      }),
-    { operation: "watch.sweep" },
-  );
-}

@@ -9,6 +9,7 @@ import { readWaiting, type BacklogRules } from "../store/backlog.ts";
 import { readVersions } from "../store/sync.ts";
 import { decodeCursor, type Position } from "./cursor.ts";
 import { withDeadline } from "./deadline.ts";
+import { endSpread } from "./end-spread.ts";
 import { controlReadMs, pollMs, type FeedDeps } from "./feed-options.ts";
 import { Feed } from "./feed.ts";
 import type { Joiner } from "./joiners.ts";
@@ -150,14 +151,8 @@ export class ChatStreams implements Streams {
    */
   async closeAll(reason: StreamCloseReason, spreadMs: number): Promise<void> {
     this.#closing = true;
-    const { clock, random } = this.#deps;
     const all = [...this.#feeds.values()].flatMap((feed) => feed.subscribers());
-    await Promise.all(
-      all.map(async (subscriber) => {
-        if (spreadMs > 0) await clock.sleep(random.float() * spreadMs, "stream.close");
-        subscriber.end(reason);
-      }),
-    );
+    await endSpread(all, reason, spreadMs, this.#deps);
   }
 
   /** Ends what is left and lets go of everything. */

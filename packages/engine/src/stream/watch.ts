@@ -3,10 +3,11 @@ import type { ChatHint, Commit } from "../domain/commit.ts";
 import { onAbort } from "../lib/abort.ts";
 import type { Timer } from "../lib/clock.ts";
 import type { DatabaseIdentity } from "../postgres/identity.ts";
-import { findChangedLists, sweepTombstones } from "../store/watch.ts";
+import { findChangedLists } from "../store/watch.ts";
 import { withDeadline } from "./deadline.ts";
 import { controlReadMs, pollMs } from "./feed-options.ts";
 import type { OpenWatch, Subscription, WatchStreams } from "./ports.ts";
+import { endSpread } from "./end-spread.ts";
 import { StreamsDraining } from "./streams.ts";
 import { Subscriber } from "./subscriber.ts";
 import { nextTurn } from "./turn.ts";
@@ -19,9 +20,6 @@ export type ChatWatchOptions = Omit<WatchDeps, "turn" | "controlReadMs"> &
 /** Hints of other replicas name a chat and not its owner: every list is looked at, so not too often. */
 const hintDebounceMs = 1_000;
 
-/** Tombstones that no cursor needs any more are removed this often. */
-const sweepMs = 3_600_000;
-
 /** The lists that are watched on this replica, one feed for each principal. */
 export class ChatWatch implements WatchStreams {
   readonly #deps: WatchDeps;
@@ -29,13 +27,11 @@ export class ChatWatch implements WatchStreams {
   #identity: DatabaseIdentity | null = null;
   #pollTimer: Timer | undefined;
   #polling: Promise<void> | undefined;
-  #sweptAt: number;
   readonly #offIdentity: () => void;
   #closing = false;
 
   constructor(options: ChatWatchOptions) {
     this.#deps = { turn: nextTurn, controlReadMs, ...options };
-    this.#sweptAt = options.clock.monotonic();
     this.#offIdentity = options.database.onIdentityChange((_before, database) => {
       this.#identity = database;
       for (const feed of this.#feeds.values()) feed.restart({ ownerId: feed.ownerId, database });
@@ -111,14 +107,8 @@ export class ChatWatch implements WatchStreams {
   /** Ends all streams, spread over the given time. Opens none any more. */
   async closeAll(reason: StreamCloseReason, spreadMs: number): Promise<void> {
     this.#closing = true;
-    const { clock, random } = this.#deps;
     const all = [...this.#feeds.values()].flatMap((feed) => feed.subscribers());
-    await Promise.all(
-      all.map(async (subscriber) => {
-        if (spreadMs > 0) await clock.sleep(random.float() * spreadMs, "stream.close");
-        subscriber.end(reason);
-      }),
-    );
+    await endSpread(all, reason, spreadMs, this.#deps);
   }
 
   async stop(): Promise<void> {
@@ -154,14 +144,10 @@ export class ChatWatch implements WatchStreams {
   }
 
   async #poll(): Promise<void> {
-    const { database, clock, logger } = this.#deps;
     try {
       await this.#findLost();
-      if (clock.monotonic() - this.#sweptAt < sweepMs) return;
-      this.#sweptAt = clock.monotonic();
-      await sweepTombstones(database);
     } catch (err) {
-      logger.warn({ err }, "the poll of lists failed");
+      this.#deps.logger.warn({ err }, "the poll of lists failed");
     }
   }
 

@@ -153,7 +153,7 @@ export class Liveness {
     const sentAt = clock.monotonic();
     const { workerId, registered, draining, lockKey, unwell, beatSentAt } = this.#state;
     const lapsed = registered && sentAt - (beatSentAt ?? sentAt) > options.leaseMs;
-    if (lapsed && (await this.#wasAlone(connection))) {
+    if (lapsed && (await this.#gapWasOwn(connection))) {
       this.#replace("the lease was over while others lived on");
       return;
     }
@@ -183,7 +183,7 @@ export class Liveness {
   }
 
   /** Whether the gap in the beats was this process's own: after a stall of the database the owners come back as they were. */
-  async #wasAlone(connection: DedicatedConnection): Promise<boolean> {
+  async #gapWasOwn(connection: DedicatedConnection): Promise<boolean> {
     const { leaseMs, beatMs, settledBeats } = this.#deps.options;
     return await othersAreWell(connection, this.#state.workerId, leaseMs, settledBeats * beatMs);
   }

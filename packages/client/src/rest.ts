@@ -14,6 +14,7 @@ import type {
   ListChatsQuery,
   ListMessagesAnswer,
   ListMessagesQuery,
+  MessageVersionsAnswer,
   Model,
   ModelsAnswer,
   PatchChat,
@@ -142,6 +143,14 @@ export function createRest(context: ClientContext) {
       body: EditMessage,
       options?: CallOptions,
     ): Promise<EditMessageAnswer> => make("PATCH", message(chatId, messageId), body, options),
+
+    /** What stood in the place of an edited message before, newest first. */
+    messageVersions: (
+      chatId: string,
+      messageId: number,
+      options?: CallOptions,
+    ): Promise<MessageVersionsAnswer> =>
+      read(`${message(chatId, messageId)}/versions`, {}, options),
 
     editQueued: (
       chatId: string,

@@ -20,6 +20,7 @@ export function message(id: number, revision: number, more: Partial<Message> = {
     finish_reason: null,
     episode: null,
     is_boundary: false,
+    replaces: null,
     client_id: null,
     created_by: null,
     created_at: at,

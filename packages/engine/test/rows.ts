@@ -59,6 +59,7 @@ export function messageIn(over: Partial<MessageRow> = {}): MessageRow {
     created_by: null,
     client_id: null,
     is_boundary: false,
+    replaces: null,
     deleted: false,
     created_at: new Date(0),
     ...over,

@@ -50,6 +50,8 @@ export const messageSchema = z.object({
   episode: episodeNameSchema.nullable(),
   /** Context starts after this message. */
   is_boundary: z.boolean(),
+  /** The message that an edit has put this one in the place of; its versions can be asked for. */
+  replaces: z.int().nullable(),
   client_id: z.string().nullable(),
   created_by: z.string().nullable(),
   created_at: z.iso.datetime(),

@@ -201,6 +201,10 @@ export const sendMessageAnswerSchema = z.object({
   queued: queuedMessageSchema.nullable(),
 });
 export const editMessageAnswerSchema = createChatAnswerSchema;
+/** What was there before edits, newest first. Of each version: the message that was replaced, and what followed it. */
+export const messageVersionsAnswerSchema = z.object({
+  versions: z.array(z.object({ messages: z.array(messageSchema), has_more: z.boolean() })),
+});
 export const queueAnswerSchema = z.object({ queue: z.array(queuedMessageSchema) });
 export const chatQueueAnswerSchema = z.object({
   chat: chatSchema,
@@ -272,6 +276,7 @@ export type ListChatsAnswer = z.infer<typeof listChatsAnswerSchema>;
 export type ListMessagesAnswer = z.infer<typeof listMessagesAnswerSchema>;
 export type SendMessageAnswer = z.infer<typeof sendMessageAnswerSchema>;
 export type EditMessageAnswer = z.infer<typeof editMessageAnswerSchema>;
+export type MessageVersionsAnswer = z.infer<typeof messageVersionsAnswerSchema>;
 export type QueueAnswer = z.infer<typeof queueAnswerSchema>;
 export type ChatQueueAnswer = z.infer<typeof chatQueueAnswerSchema>;
 export type InterruptAnswer = z.infer<typeof interruptAnswerSchema>;

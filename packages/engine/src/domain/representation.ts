@@ -45,6 +45,7 @@ export function messageOf(row: MessageRow): Message {
     finish_reason: row.finish_reason,
     episode: row.episode,
     is_boundary: row.is_boundary,
+    replaces: row.replaces,
     client_id: row.client_id,
     created_by: row.created_by,
     created_at: row.created_at.toISOString(),

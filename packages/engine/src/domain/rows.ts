@@ -67,6 +67,7 @@ export interface MessageRow {
   readonly created_by: string | null;
   readonly client_id: string | null;
   readonly is_boundary: boolean;
+  readonly replaces: number | null;
   readonly deleted: boolean;
   readonly created_at: Date;
 }
@@ -84,6 +85,7 @@ export interface NewMessage {
   readonly created_by?: string | null;
   readonly client_id?: string | null;
   readonly is_boundary?: boolean;
+  readonly replaces?: number | null;
 }
 
 /** A row of `parley.chat_queue`; `position` counts from 0 in queue order. */

@@ -326,6 +326,47 @@ describe("messages", () => {
     });
     expect([gone.status, gone.body.code]).toEqual([404, "message_not_found"]);
   });
+
+  test("GET /messages/{id}/versions shows what edits replaced, each as it was then", async () => {
+    const texts = (messages: { parts: { text: string }[] }[]) =>
+      messages.map((m) => m.parts[0]?.text);
+    const edit = async (id: number, content: string) => {
+      const { body } = await http.call("PATCH", at(chat.id, `/messages/${id}`), {
+        body: { content },
+      });
+      return body.messages[0];
+    };
+    const chat = await newChat({ content: "one" });
+    await finish(chat.id);
+    const two = await http.call("POST", at(chat.id, "/messages"), { body: { content: "two" } });
+    await finish(chat.id);
+    const twoAnew = await edit(two.body.messages[0].id, "two, anew");
+    await finish(chat.id);
+    const [one] = (await http.call("GET", at(chat.id, "/messages"))).body.messages;
+    expect([one.replaces, twoAnew.replaces]).toEqual([null, two.body.messages[0].id]);
+    const oneAnew = await edit(one.id, "one, anew");
+    const oneAgain = await edit(oneAnew.id, "one, again");
+
+    const path = at(chat.id, `/messages/${oneAgain.id}/versions`);
+    const answer = await http.call("GET", path);
+    expect(answer.status).toBe(200);
+    expect(answer.body.versions.map((v: { messages: [] }) => texts(v.messages))).toEqual([
+      ["one, anew"],
+      ["one", "an answer", "two, anew", "an answer"],
+    ]);
+    // What was never edited has none; what is gone, or another chat's, is not found.
+    const other = await newChat({ content: "unedited" });
+    const { messages } = (await http.call("GET", at(other.id, "/messages"))).body;
+    const none = await http.call("GET", at(other.id, `/messages/${messages[0].id}/versions`));
+    expect(none.body).toEqual({ versions: [] });
+    for (const [chatId, id] of [
+      [chat.id, one.id],
+      [other.id, oneAgain.id],
+    ]) {
+      const gone = await http.call("GET", at(chatId, `/messages/${id}/versions`));
+      expect([gone.status, gone.body.code]).toEqual([404, "message_not_found"]);
+    }
+  });
 });
 
 describe("queue", () => {

@@ -2,7 +2,7 @@ import type { MessageRow, NewMessage, OpenCall } from "../domain/rows.ts";
 import type { ReadTx, WriteTx } from "../postgres/sql.ts";
 
 const columns = `id, chat_id, revision, role, visibility, parts, model, reasoning_effort, usage, finish_reason,
-  episode, created_by, client_id, is_boundary, deleted, created_at`;
+  episode, created_by, client_id, is_boundary, replaces, deleted, created_at`;
 
 export async function insertMessage(
   tx: WriteTx,
@@ -12,8 +12,8 @@ export async function insertMessage(
   const [row] = await tx.query<MessageRow>({
     name: "chat_messages.insert",
     text: `insert into parley.chat_messages (chat_id, role, visibility, parts, model, reasoning_effort, usage,
-             finish_reason, episode, created_by, client_id, is_boundary)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning ${columns}`,
+             finish_reason, episode, created_by, client_id, is_boundary, replaces)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning ${columns}`,
     values: [
       chatId,
       message.role,
@@ -27,6 +27,7 @@ export async function insertMessage(
       message.created_by ?? null,
       message.client_id ?? null,
       message.is_boundary ?? false,
+      message.replaces ?? null,
     ],
   });
   return row as MessageRow;

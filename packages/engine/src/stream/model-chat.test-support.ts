@@ -247,6 +247,7 @@ export class ModelChat {
       created_by: null,
       client_id: null,
       is_boundary: false,
+      replaces: null,
       deleted: false,
       created_at: epoch,
     });

@@ -3,12 +3,14 @@ import {
   editMessageSchema,
   listMessagesAnswerSchema,
   listMessagesQuerySchema,
+  messageVersionsAnswerSchema,
   sendMessageAnswerSchema,
   sendMessageSchema,
 } from "@parley/protocol";
 import type { App } from "../app.ts";
 import { editMessageCommand } from "../commands/edit-message.ts";
 import { listMessagesCommand } from "../commands/list-messages.ts";
+import { messageVersionsCommand } from "../commands/message-versions.ts";
 import { sendMessageCommand } from "../commands/send-message.ts";
 import type { HttpContext } from "../context.ts";
 import { answers, bodyRefusals } from "../openapi.ts";
@@ -90,6 +92,25 @@ export function messageRoutes(app: App, context: HttpContext): void {
       const target = { chatId: params.chat_id, messageId: rowId(params.message_id) };
       const key = idempotencyKey(request);
       return send(reply, await editMessageCommand(context, caller, target, body, key));
+    },
+  });
+
+  app.route({
+    method: "GET",
+    url: "/chats/:chat_id/messages/:message_id/versions",
+    schema: {
+      operationId: "listMessageVersions",
+      tags,
+      summary: "What stood in the place of an edited message before, newest first",
+      params: messageParams,
+      response: answers({ 200: messageVersionsAnswerSchema }, [
+        "chat_not_found",
+        "message_not_found",
+      ]),
+    },
+    handler: async ({ caller, params }) => {
+      const target = { chatId: params.chat_id, messageId: rowId(params.message_id) };
+      return await messageVersionsCommand(context, caller, target);
     },
   });
 }

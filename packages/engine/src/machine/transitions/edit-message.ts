@@ -38,15 +38,16 @@ export const editMessage = transition<EditMessage, MessageRow>(
       clear ? clearQueue(tx, chatId) : undefined,
     ]);
     await assertClientIdFree(bundle, input.client_id);
-    const entered = await bundle.insert(
-      userMessage({
+    const entered = await bundle.insert({
+      ...userMessage({
         parts: input.parts,
         model: input.model ?? target.model,
         reasoning_effort: input.reasoning_effort ?? target.reasoning_effort,
         client_id: input.client_id,
         created_by: input.created_by,
       }),
-    );
+      replaces: target.id,
+    });
     await Promise.all([
       bundle.set({
         status: "running",

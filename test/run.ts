@@ -29,6 +29,8 @@ const ci = process.env["CI"] === "true";
 
 const checks: [name: string, command: string, args: string[]][] = [
   ["typecheck", bin("tsc"), ["--noEmit", "-p", "tsconfig.json"]],
+  ["typecheck web", bin("tsc"), ["--noEmit", "-p", "packages/web/tsconfig.json"]],
+  ["typecheck web tests", bin("tsc"), ["--noEmit", "-p", "packages/web/test/tsconfig.json"]],
   ["lint", bin("oxlint"), ["--type-aware"]],
   ["format", bin("oxfmt"), ["--check", "."]],
   ["knip", bin("knip"), []],

@@ -111,7 +111,38 @@ export function importViolations(source: Source): string[] {
       .filter(({ from, typeOnly }) => !allowedInClient(from, typeOnly))
       .map(({ from }) => `${source.path}: client imports ${from}, but it runs in browsers`);
   }
+  if (source.path.startsWith("packages/web/src/")) {
+    return importsOf(source.text)
+      .filter(({ from }) => !allowedInWeb(from))
+      .map(({ from }) => `${source.path}: web imports ${from}; it stands on the SDK alone`);
+  }
   return [];
+}
+
+/** The application is the SDK's proof: of Parley it sees what everybody sees. */
+const webPackages = [
+  "@parley/client",
+  "@parley/protocol",
+  "@dnd-kit/*",
+  "@streamdown/*",
+  "clsx",
+  "lucide-react",
+  "radix-ui",
+  "react",
+  "react-dom",
+  "streamdown",
+  "uplot",
+  "virtua",
+  "wouter",
+];
+
+function allowedInWeb(from: string): boolean {
+  if (from.startsWith(".")) return true;
+  // Only what these export: `@parley/client/src/…` would be a way around it.
+  if (from.startsWith("@parley/")) {
+    return ["@parley/client", "@parley/client/react", "@parley/protocol"].includes(from);
+  }
+  return webPackages.some((pattern) => matches(pattern, packageOf(from)));
 }
 
 function allowedInClient(from: string, typeOnly: boolean): boolean {

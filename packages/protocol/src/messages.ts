@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { jsonSchema } from "./json.ts";
 import { partSchema } from "./parts.ts";
+import { responseFormatSchema } from "./response-format.ts";
 
 export const roleSchema = z.enum(["system", "user", "assistant", "tool"]);
 export const visibilitySchema = z.enum(["both", "user", "model"]);
@@ -43,6 +44,8 @@ export const messageSchema = z.object({
   visibility: visibilitySchema,
   revision: z.int(),
   parts: z.array(partSchema),
+  /** What the user asked the reply to be, where he did. */
+  response_format: responseFormatSchema.optional(),
   model: z.string().nullable(),
   usage: usageSchema.nullable(),
   finish_reason: finishReasonSchema.nullable(),
@@ -65,6 +68,7 @@ export const queuedMessageSchema = z.object({
   position: z.int(),
   when_busy: whenQueuedSchema,
   parts: z.array(partSchema),
+  response_format: responseFormatSchema.optional(),
   model: z.string().nullable(),
   reasoning_effort: z.string().nullable(),
   client_id: z.string().nullable(),

@@ -1,10 +1,13 @@
 import type {
   ChatError,
+  ChatMcpServer,
+  ChatNotice,
   ClientTool,
   EpisodeName,
   FinishReason,
   Labels,
   Part,
+  ResponseFormat,
   RetryState,
   Role,
   Status,
@@ -26,6 +29,11 @@ export interface ChatRow {
   readonly reasoning_effort: string | null;
   readonly system_prompt: string | null;
   readonly client_tools: readonly ClientTool[];
+  /** As it is shown; what is secret stands elsewhere (machine/chat-servers.ts). */
+  readonly mcp_servers: readonly ChatMcpServer[];
+  /** Counts changes of the chat's servers, those of secrets included. */
+  readonly mcp_revision: number;
+  readonly notices: readonly ChatNotice[];
   readonly status: Status;
   readonly archived: boolean;
   readonly queue_length: number;
@@ -59,6 +67,8 @@ export interface MessageRow {
   readonly role: Role;
   readonly visibility: Visibility;
   readonly parts: readonly Part[];
+  /** What a user's message asks the reply to be. */
+  readonly response_format: ResponseFormat | null;
   readonly model: string | null;
   readonly reasoning_effort: string | null;
   readonly usage: Usage | null;
@@ -77,6 +87,7 @@ export interface NewMessage {
   readonly role: Role;
   readonly parts: readonly Part[];
   readonly visibility?: Visibility;
+  readonly response_format?: ResponseFormat | null;
   readonly model?: string | null;
   readonly reasoning_effort?: string | null;
   readonly usage?: Usage | null;
@@ -95,6 +106,8 @@ export interface QueueRow {
   readonly position: number;
   readonly manner: WhenQueued;
   readonly parts: readonly Part[];
+  /** What a user's message asks the reply to be. */
+  readonly response_format: ResponseFormat | null;
   readonly model: string | null;
   readonly reasoning_effort: string | null;
   readonly created_by: string | null;

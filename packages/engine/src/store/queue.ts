@@ -2,12 +2,12 @@ import type { QueueRow } from "../domain/rows.ts";
 import type { ReadTx, WriteTx } from "../postgres/sql.ts";
 
 const columns = `id, chat_id, (row_number() over (order by rank, id) - 1)::integer as position, manner, parts, model,
-  reasoning_effort, created_by, client_id, created_at`;
+  reasoning_effort, response_format, created_by, client_id, created_at`;
 
 export type NewQueued = Pick<
   QueueRow,
   "manner" | "parts" | "model" | "reasoning_effort" | "created_by" | "client_id"
->;
+> & { readonly response_format?: QueueRow["response_format"] };
 
 /** The whole queue in order. It is short: `queueMessagesMax`. */
 export async function readQueue(tx: ReadTx, chatId: string): Promise<QueueRow[]> {
@@ -27,11 +27,12 @@ export async function insertQueued(
 ): Promise<QueueRow> {
   const [row] = await tx.query<QueueRow>({
     name: "chat_queue.insert",
-    text: `insert into parley.chat_queue (chat_id, rank, manner, parts, model, reasoning_effort, created_by, client_id)
+    text: `insert into parley.chat_queue (chat_id, rank, manner, parts, model, reasoning_effort, created_by, client_id,
+             response_format)
            values ($1, (select coalesce(max(rank), -1) + 1 from parley.chat_queue where chat_id = $1),
-             $2, $3, $4, $5, $6, $7)
-           returning id, chat_id, $8::integer as position, manner, parts, model, reasoning_effort, created_by,
-             client_id, created_at`,
+             $2, $3, $4, $5, $6, $7, $9)
+           returning id, chat_id, $8::integer as position, manner, parts, model, reasoning_effort, response_format,
+             created_by, client_id, created_at`,
     values: [
       chatId,
       queued.manner,
@@ -41,6 +42,7 @@ export async function insertQueued(
       queued.created_by,
       queued.client_id,
       position,
+      queued.response_format ? JSON.stringify(queued.response_format) : null,
     ],
   });
   return row as QueueRow;

@@ -199,6 +199,7 @@ export class ModelChat {
         parts: [],
         model: null,
         reasoning_effort: null,
+        response_format: null,
         created_by: null,
         client_id: null,
         created_at: epoch,
@@ -248,6 +249,7 @@ export class ModelChat {
       client_id: null,
       is_boundary: false,
       replaces: null,
+      response_format: null,
       deleted: false,
       created_at: epoch,
     });

@@ -1,3 +1,4 @@
+import type { ResponseFormat } from "@parley/protocol";
 import { MessageNotFound } from "../../domain/errors.ts";
 import type { MessageRow } from "../../domain/rows.ts";
 import { abandonExecutions } from "../../store/executions.ts";
@@ -13,6 +14,8 @@ export interface EditMessage {
   /** Absent: those of the message that is replaced. */
   readonly model?: string;
   readonly reasoning_effort?: string;
+  /** Null: the reply is not asked to be of any form any more. */
+  readonly response_format?: ResponseFormat | null;
   readonly client_id: string | null;
   readonly created_by: string | null;
   /** The queue stays; without it, it is cleared. */
@@ -43,6 +46,8 @@ export const editMessage = transition<EditMessage, MessageRow>(
         parts: input.parts,
         model: input.model ?? target.model,
         reasoning_effort: input.reasoning_effort ?? target.reasoning_effort,
+        response_format:
+          input.response_format === undefined ? target.response_format : input.response_format,
         client_id: input.client_id,
         created_by: input.created_by,
       }),

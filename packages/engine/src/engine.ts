@@ -7,7 +7,7 @@ import { modelSettings, type Config } from "./config.ts";
 import type { RunningLimits } from "./domain/running-limits.ts";
 import { FanOut } from "./engine/fan-out.ts";
 import { Housekeeping } from "./engine/housekeeping.ts";
-import { createHttpServer } from "./http/server.ts";
+import { createHttpServer, type HttpDoor } from "./http/server.ts";
 import type { Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import type { Random } from "./lib/random.ts";
@@ -26,6 +26,7 @@ import { createCheckpoints } from "./store/checkpoints.ts";
 import { postgresNotifications } from "./store/notifications.ts";
 import { readRelayUrl } from "./store/relay-peers.ts";
 import { settingOrInsert } from "./store/settings.ts";
+import type { RelayNetwork } from "./stream/relay/ports.ts";
 import { Relay, type RelayOptions } from "./stream/relay/relay.ts";
 import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
@@ -53,6 +54,13 @@ export interface EngineDeps {
   readonly tools?: readonly Tool[];
   /** Instead of the providers that the configuration names: for tests and the simulator. */
   readonly models?: ModelPort;
+  /** Instead of sockets, and of what observes a whole process: for the simulator. */
+  readonly network?: EngineNetwork;
+}
+
+export interface EngineNetwork {
+  readonly http: HttpDoor;
+  readonly relay: RelayNetwork;
 }
 
 /**
@@ -109,6 +117,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
       pageMessagesMax: config.pageMessagesMax,
     },
     publicHosts: config.baseUrl === null ? [] : [new URL(config.baseUrl).host],
+    ...(deps.network && { door: deps.network.http }),
   });
   return new Replica(config, parts, http, deps.logger);
 }
@@ -163,7 +172,7 @@ function assemble(
   });
   tools.addSource(mcp.source);
 
-  const metrics = createMetrics({ version, processMetrics: true });
+  const metrics = createMetrics({ version, processMetrics: deps.network === undefined });
   const subAgents = new SubAgentService({
     machine,
     database,
@@ -211,6 +220,7 @@ function assemble(
     relayTo &&
     new Relay({
       options: relayTo,
+      ...(deps.network && { network: deps.network.relay }),
       local: partBuffer,
       workerId: () => worker.id,
       isLocal: (workerId) => worker.is(workerId),

@@ -36,7 +36,11 @@ import type { StreamContext } from "./transports/open.ts";
 import { StreamRegistry } from "./transports/stream-registry.ts";
 import { acceptWebSockets } from "./transports/upgrade.ts";
 
+/** How requests come in, instead of a port: for the simulator. */
+export type HttpDoor = (app: Pick<App, "inject">) => { url: string; port: number };
+
 export interface HttpServerOptions {
+  readonly door?: HttpDoor;
   readonly machine: Machine;
   readonly database: Database;
   readonly streams: Streams;
@@ -170,6 +174,7 @@ class FastifyServer implements HttpServer {
     const publicHosts = this.#options.publicHosts ?? [];
     // Set before the first request can come: the port follows as soon as it is known.
     this.#site = { port, loopbackOnly: isLoopbackAddress(host), publicHosts };
+    if (this.#options.door) return this.#options.door(this.#app);
     await this.#app.listen({ host, port });
     const address = this.#app.server.address() as AddressInfo;
     this.#site = { ...this.#site, port: address.port };

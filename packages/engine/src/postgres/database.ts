@@ -287,6 +287,13 @@ class PostgresDatabase implements Database {
 /** Only what names the database: the rest of the options is not the driver's. */
 function connectionSettings(options: ConnectionSettings): ConnectionSettings {
   if ("connectionString" in options) return { connectionString: options.connectionString };
-  const { host, port, user, database, password } = options;
-  return { host, port, user, database, ...(password === undefined ? {} : { password }) };
+  const { host, port, user, database, password, stream } = options;
+  return {
+    host,
+    port,
+    user,
+    database,
+    ...(password === undefined ? {} : { password }),
+    ...(stream === undefined ? {} : { stream }),
+  };
 }

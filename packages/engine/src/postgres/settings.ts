@@ -1,10 +1,19 @@
+import type { Duplex } from "node:stream";
 import { types, type ClientConfig } from "pg";
 import { ParleyError } from "../lib/errors.ts";
 
 /** Where the database is: a URL, or the parts. `host` may be the folder of a Unix socket. */
 export type ConnectionSettings =
   | { connectionString: string }
-  | { host: string; port: number; user: string; database: string; password?: string };
+  | {
+      host: string;
+      port: number;
+      user: string;
+      database: string;
+      password?: string;
+      /** Makes what a connection goes over, instead of a socket: for the simulator. */
+      stream?: () => Duplex;
+    };
 
 /** Time that a connection attempt may take. */
 export const connectWaitMs = 5_000;

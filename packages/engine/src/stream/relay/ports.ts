@@ -1,4 +1,5 @@
 import type { RelayError, RelayErrorCode } from "./errors.ts";
+import type { RelayHost } from "./host.ts";
 
 /** One end of a connection that carries text frames, in order, each once. None of its calls throws. */
 export interface RelaySocket {
@@ -32,6 +33,13 @@ export interface RelayTransport {
    * @throws RelayError `relay_bad_address`
    */
   dial(request: DialRequest, events: RelaySocketEvents & { open(): void }): RelaySocket;
+}
+
+/** Both sides of how links are made, instead of sockets: for the simulator. */
+export interface RelayNetwork {
+  readonly transport: RelayTransport;
+  /** Takes links for the host from now on, and says where. */
+  listen(host: RelayHost): { readonly url: string; stop(): void };
 }
 
 /** Where peers take links. */

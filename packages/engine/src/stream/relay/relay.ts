@@ -5,8 +5,10 @@ import type { EpisodeSource } from "../../parts/ports.ts";
 import { nextTurn } from "../turn.ts";
 import { PeerSecret } from "./credentials.ts";
 import { ReplicaEpisodes } from "./episode-source.ts";
+import { RelayHost, type RelayHostOptions } from "./host.ts";
 import { RelayLinks, type RelayLinksStats } from "./links.ts";
 import { CachedPeerDirectory } from "./peer-directory.ts";
+import type { RelayNetwork } from "./ports.ts";
 import { RelayServer } from "./server.ts";
 import { WebSocketTransport, type RelayTls } from "./web-socket.ts";
 
@@ -24,6 +26,8 @@ export interface RelayOptions {
 
 export interface RelayDeps {
   readonly options: RelayOptions;
+  /** Instead of sockets. */
+  readonly network?: RelayNetwork;
   /** The part buffer. */
   readonly local: EpisodeSource;
   readonly workerId: () => string;
@@ -37,8 +41,7 @@ export interface RelayDeps {
 
 /** This replica's part in the relay: the port on which it gives, the links over which it takes. */
 export class Relay {
-  readonly #options: RelayOptions;
-  readonly #server: RelayServer;
+  readonly #door: Door;
   readonly #links: RelayLinks;
   #url: string | null = null;
   /** Live parts wherever they are: in this replica's memory, or over a link to the owner. */
@@ -47,20 +50,11 @@ export class Relay {
   /** @throws RelayError `relay_refused`, when neither secret nor certificates protect it */
   constructor(deps: RelayDeps) {
     const { options, local, workerId, isLocal, readAddress, recheck, clock, random, logger } = deps;
-    const { host, port, tls } = options;
+    const { network } = deps;
+    const { tls } = options;
     const secret = options.secret === null ? null : new PeerSecret(options.secret);
-    this.#options = options;
-    this.#server = new RelayServer({
-      host,
-      port,
-      tls,
-      secret,
-      workerId,
-      clock,
-      logger,
-      episodes: local,
-      turn: nextTurn,
-    });
+    const hosting = { secret, workerId, clock, logger, episodes: local, turn: nextTurn };
+    this.#door = network ? networkDoor(network, hosting) : socketDoor(options, hosting);
     this.#links = new RelayLinks({
       workerId,
       secret,
@@ -69,7 +63,7 @@ export class Relay {
       random,
       logger,
       directory: new CachedPeerDirectory(readAddress),
-      transport: new WebSocketTransport(tls),
+      transport: network?.transport ?? new WebSocketTransport(tls),
       turn: nextTurn,
     });
     this.episodes = new ReplicaEpisodes({ local, remote: this.#links, isLocal });
@@ -85,14 +79,48 @@ export class Relay {
   }
 
   async listen(): Promise<void> {
-    const port = await this.#server.listen();
-    const { advertisedUrl, tls, host } = this.#options;
-    const name = host.includes(":") ? `[${host}]` : host;
-    this.#url = advertisedUrl ?? `${tls === null ? "ws" : "wss"}://${name}:${port}`;
+    this.#url = await this.#door.listen();
   }
 
   async stop(): Promise<void> {
     await this.#links.stop();
-    await this.#server.stop();
+    await this.#door.stop();
   }
+}
+
+type Hosting = RelayHostOptions & { readonly clock: Clock };
+
+/** Where this replica takes links. */
+interface Door {
+  /** @returns the address under which others reach it. */
+  listen(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+function socketDoor(options: RelayOptions, hosting: Hosting): Door {
+  const { host, port: wanted, tls, advertisedUrl } = options;
+  const server = new RelayServer({ ...hosting, host, port: wanted, tls });
+  return {
+    async listen() {
+      const port = await server.listen();
+      const name = host.includes(":") ? `[${host}]` : host;
+      return advertisedUrl ?? `${tls === null ? "ws" : "wss"}://${name}:${port}`;
+    },
+    stop: async () => await server.stop(),
+  };
+}
+
+function networkDoor(network: RelayNetwork, hosting: Hosting): Door {
+  const host = new RelayHost(hosting);
+  let listening: ReturnType<RelayNetwork["listen"]> | undefined;
+  return {
+    async listen() {
+      listening = network.listen(host);
+      return listening.url;
+    },
+    async stop() {
+      listening?.stop();
+      host.stop();
+    },
+  };
 }

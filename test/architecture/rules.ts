@@ -44,6 +44,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "fastify-type-provider-zod",
       "@fastify/*",
       "@modelcontextprotocol/server",
+      "file-type",
       "ws",
       "zod",
     ],
@@ -108,7 +109,7 @@ export function importViolations(source: Source): string[] {
   }
   if (source.path.startsWith("packages/client/src/")) {
     return importsOf(source.text)
-      .filter(({ from, typeOnly }) => !allowedInClient(from, typeOnly))
+      .filter(({ from, typeOnly }) => !allowedInClient(source.path, from, typeOnly))
       .map(({ from }) => `${source.path}: client imports ${from}, but it runs in browsers`);
   }
   if (source.path.startsWith("packages/web/src/")) {
@@ -145,7 +146,9 @@ function allowedInWeb(from: string): boolean {
   return webPackages.some((pattern) => matches(pattern, packageOf(from)));
 }
 
-function allowedInClient(from: string, typeOnly: boolean): boolean {
+function allowedInClient(path: string, from: string, typeOnly: boolean): boolean {
+  // What is not React's own stays usable without it.
+  if (from === "react") return path.startsWith("packages/client/src/react/");
   const packages = ["@parley/protocol", "eventsource-parser"];
   return from.startsWith(".") || packages.includes(from) || (typeOnly && from === "ws");
 }

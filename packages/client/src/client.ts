@@ -1,6 +1,7 @@
 import type { ChatEvent, WatchEvent } from "@parley/protocol";
 import { resolveOptions, type ClientContext, type ClientOptions } from "./options.ts";
 import { chatPath, createRest, watchPath, type Rest } from "./rest.ts";
+import type { Runtime } from "./runtime.ts";
 import { chatEventTypes, watchEventTypes } from "./subscription/decode.ts";
 import { streamLimits, type StreamLimits, type SubscribeOptions } from "./subscription/options.ts";
 import { sseTransport } from "./subscription/sse-transport.ts";
@@ -13,6 +14,8 @@ export interface Client extends Rest {
   subscribe(chatId: string, options?: SubscribeOptions): Subscription<ChatEvent>;
   /** The events of the list of chats. */
   watch(options?: SubscribeOptions): Subscription<WatchEvent>;
+  /** What it takes time, chance and timers from. */
+  readonly runtime: Runtime;
 }
 
 /**
@@ -27,6 +30,7 @@ export function createClient(options: ClientOptions, limits: Partial<StreamLimit
   const settings = { runtime: context.runtime, limits: { ...streamLimits, ...limits } };
   return {
     ...rest,
+    runtime: context.runtime,
     subscribe: (chatId, subscribe = {}) =>
       createSubscription<ChatEvent>({
         ...settings,

@@ -15,3 +15,17 @@ export {
   type Transcript,
 } from "./transcript.ts";
 export type { Preview } from "./preview.ts";
+export { storesOf, type Stores } from "./stores/stores.ts";
+export type { ChatStore } from "./stores/chat-store.ts";
+export type { ChatState, PendingMessage } from "./stores/chat-state.ts";
+export type { ConnectionState, ConnectionView } from "./stores/connection-state.ts";
+export type { OutgoingMessage } from "./stores/pending-sends.ts";
+export type { ListStore } from "./stores/list-store.ts";
+export type { ChatListFilter } from "./stores/list-filter.ts";
+export type { ChatListState } from "./stores/list-state.ts";
+export type { ModelsState, ModelsStore } from "./stores/models-store.ts";
+export type {
+  ClientToolContext,
+  ClientToolHandler,
+  ClientToolHandlers,
+} from "./stores/tool-runner.ts";

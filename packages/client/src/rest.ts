@@ -4,6 +4,8 @@ import type {
   ChatQueueAnswer,
   CreateChat,
   CreateChatAnswer,
+  CreateToken,
+  CreateTokenAnswer,
   EditMessage,
   EditMessageAnswer,
   EditQueued,
@@ -21,7 +23,10 @@ import type {
   QueueAnswer,
   SendMessage,
   SendMessageAnswer,
+  SessionAnswer,
   StreamTicketAnswer,
+  Token,
+  TokensAnswer,
   ToolResults,
   ToolResultsAnswer,
   UsageAnswer,
@@ -218,6 +223,31 @@ export function createRest(context: ClientContext) {
 
     models: async (options?: CallOptions): Promise<Model[]> =>
       (await read<ModelsAnswer>(`${api}/models`, {}, options)).models,
+
+    /** Who the client is, and which version the server has. */
+    session: (options?: CallOptions): Promise<SessionAnswer> => read(`${api}/session`, {}, options),
+
+    /** For pages of the server itself: keeps the token in a cookie that scripts cannot read. */
+    signIn: (token: string, options?: CallOptions): Promise<SessionAnswer> =>
+      change("POST", `${api}/session`, { token }, options),
+
+    /** Takes the cookie back; its token stays good elsewhere. */
+    signOut: async (options?: CallOptions): Promise<void> => {
+      await send("DELETE", `${api}/session`, undefined, options);
+    },
+
+    /** The caller's tokens that are not revoked. */
+    tokens: async (options?: CallOptions): Promise<Token[]> =>
+      (await read<TokensAnswer>(`${api}/tokens`, {}, options)).tokens,
+
+    /** The secret is in the answer, this once. Who loses the answer revokes the token and makes another. */
+    createToken: (body: CreateToken, options?: CallOptions): Promise<CreateTokenAnswer> =>
+      change("POST", `${api}/tokens`, body, options),
+
+    /** Its streams end at once. */
+    revokeToken: async (tokenId: string, options?: CallOptions): Promise<void> => {
+      await send("DELETE", `${api}/tokens/${encodeURIComponent(tokenId)}`, undefined, options);
+    },
 
     /** Resolves when the process answers; says nothing of its database. */
     health: async (options?: CallOptions): Promise<void> => {

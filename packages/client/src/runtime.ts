@@ -5,13 +5,15 @@
 export interface Runtime {
   /** Milliseconds that only grow. */
   monotonicMs(): number;
-  /** Milliseconds since 1970: only for dates that a server sends. */
+  /** Milliseconds since 1970: only for dates that a server sends, and for those that a person is shown. */
   wallMs(): number;
   /** At least 0, less than 1. */
   random(): number;
   uuid(): string;
   /** Calls `fn` once after `ms`. The label names the timer in tests. */
   timer(ms: number, label: string, fn: () => void): Timer;
+  /** Calls `fn` once when the screen is drawn next, or soon where none is drawn (a hidden tab). Absent: there is no screen. */
+  frame?: ((fn: () => void) => Timer) | undefined;
 }
 
 export interface Timer {
@@ -27,7 +29,33 @@ export const systemRuntime: Runtime = {
     const handle = setTimeout(fn, ms);
     return { cancel: () => clearTimeout(handle) };
   },
+  frame: animationFrames(),
 };
+
+/** A hidden tab draws nothing, and is to be up to date when it is looked at again. */
+const hiddenFrameMs = 250;
+
+function animationFrames(): Runtime["frame"] {
+  const page = globalThis as unknown as {
+    requestAnimationFrame?: (fn: () => void) => number;
+    cancelAnimationFrame?: (handle: number) => void;
+  };
+  const { requestAnimationFrame } = page;
+  if (requestAnimationFrame === undefined) return undefined;
+  return (fn) => {
+    const cancel = () => {
+      page.cancelAnimationFrame?.(handle);
+      clearTimeout(late);
+    };
+    const once = () => {
+      cancel();
+      fn();
+    };
+    const late = setTimeout(once, hiddenFrameMs);
+    const handle = requestAnimationFrame(once);
+    return { cancel };
+  };
+}
 
 /** `crypto.randomUUID` is missing in browsers on pages that came over plain HTTP; `getRandomValues` is not. */
 function uuid(): string {

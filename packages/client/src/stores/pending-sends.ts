@@ -1,0 +1,163 @@
+import type { SendMessage, SendMessageAnswer } from "@parley/protocol";
+import { ParleyNetworkError } from "../errors.ts";
+import type { Transcript } from "../transcript.ts";
+import type { Runtime, Timer } from "../runtime.ts";
+import type { PendingMessage } from "./chat-state.ts";
+
+export type OutgoingMessage = Omit<SendMessage, "client_id">;
+
+export interface PendingSendsOptions {
+  runtime: Runtime;
+  post(body: SendMessage & { client_id: string }): Promise<SendMessageAnswer>;
+  /** What the stream has shown so far. */
+  transcript(): Transcript;
+  /** The stream is followed: what arrives will be shown. */
+  isFollowed(): boolean;
+  changed(): void;
+}
+
+interface Send {
+  shown: PendingMessage;
+  readonly body: SendMessage & { client_id: string };
+  /** The server has it, and the stream has not shown it yet. */
+  answered: boolean;
+  /** It had it before the present connection was opened. */
+  beforeConnection: boolean;
+  overdue: Timer | null;
+}
+
+/**
+ * A message that the server has and that a live stream does not show within this was taken back meanwhile, by an edit
+ * elsewhere, say. Longer than the 10 s after which a server notices what its bus has lost.
+ */
+const overdueMs = 15_000;
+
+/**
+ * Messages that are shown before the server has them. Each is named by its `client_id`, so that sending it again changes
+ * nothing, and is forgotten as soon as the stream shows that name.
+ */
+export class PendingSends {
+  readonly #options: PendingSendsOptions;
+  #sends: readonly Send[] = [];
+  /** What was compared last: while it is the same, nothing has arrived. */
+  #seen: { messages: unknown; queue: unknown } | null = null;
+  list: readonly PendingMessage[] = [];
+
+  constructor(options: PendingSendsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws what the call throws; the message then stays, as failed. */
+  async send(message: OutgoingMessage): Promise<SendMessageAnswer> {
+    const client_id = this.#options.runtime.uuid();
+    const { content, when_busy } = message;
+    const shown: PendingMessage = { client_id, content, when_busy, state: "sending", error: null };
+    const body = { ...message, client_id };
+    const send: Send = { shown, body, answered: false, beforeConnection: false, overdue: null };
+    this.#set([...this.#sends, send]);
+    return await this.#post(send);
+  }
+
+  /** Sends a failed message again, under the same name. Does nothing where there is none. */
+  async retry(clientId: string): Promise<void> {
+    const send = this.#find(clientId);
+    if (send?.shown.state !== "failed") return;
+    this.#show(send, { state: "sending", error: null });
+    await this.#post(send);
+  }
+
+  /** Gives a failed message up. */
+  discard(clientId: string): void {
+    if (this.#find(clientId)?.shown.state === "failed") this.#forget(clientId);
+  }
+
+  /** Forgets what the transcript shows. */
+  reconcile(): void {
+    if (this.#sends.length === 0) return;
+    const { messages, queue } = this.#options.transcript();
+    if (this.#seen?.messages === messages && this.#seen.queue === queue) return;
+    this.#seen = { messages, queue };
+    for (const { shown } of this.#sends) {
+      if (isShown(this.#options.transcript(), shown.client_id)) this.#forget(shown.client_id);
+    }
+  }
+
+  /** A connection is about to be opened. */
+  connecting(): void {
+    for (const send of this.#sends) send.beforeConnection = send.answered;
+  }
+
+  /** The connection has shown all that there was when it was opened. What it left out was taken back. */
+  caughtUp(): void {
+    for (const send of this.#sends) if (send.beforeConnection) this.#forget(send.body.client_id);
+  }
+
+  /** The stream is not followed any more: nothing would be shown. */
+  unfollowed(): void {
+    for (const send of this.#sends) if (send.answered) this.#forget(send.body.client_id);
+  }
+
+  async #post(send: Send): Promise<SendMessageAnswer> {
+    const { client_id } = send.body;
+    try {
+      const answer = await this.#options.post(send.body);
+      this.#answered(send);
+      return answer;
+    } catch (error) {
+      const shown = this.#shownAnswer(client_id);
+      // Only the answer was lost: the stream has shown that the message is there.
+      if (error instanceof ParleyNetworkError && shown !== null) return shown;
+      if (this.#find(client_id) === send) {
+        const failure = error instanceof Error ? error : new Error(String(error));
+        this.#show(send, { state: "failed", error: failure });
+      }
+      throw error;
+    }
+  }
+
+  #answered(send: Send): void {
+    const { client_id } = send.body;
+    if (this.#find(client_id) !== send) return;
+    if (!this.#options.isFollowed()) return this.#forget(client_id);
+    send.answered = true;
+    send.overdue = this.#options.runtime.timer(overdueMs, "pending overdue", () =>
+      this.#forget(client_id),
+    );
+  }
+
+  #shownAnswer(clientId: string): SendMessageAnswer | null {
+    const { chat, messages, queue } = this.#options.transcript();
+    const own = messages.filter((message) => message.client_id === clientId);
+    const queued = queue.find((one) => one.client_id === clientId) ?? null;
+    if (chat === null || (own.length === 0 && queued === null)) return null;
+    return { chat, messages: own, queued };
+  }
+
+  #find(clientId: string): Send | undefined {
+    return this.#sends.find(({ body }) => body.client_id === clientId);
+  }
+
+  #show(send: Send, change: Partial<PendingMessage>): void {
+    send.shown = { ...send.shown, ...change };
+    this.#set(this.#sends);
+  }
+
+  #forget(clientId: string): void {
+    this.#find(clientId)?.overdue?.cancel();
+    this.#set(this.#sends.filter(({ body }) => body.client_id !== clientId));
+  }
+
+  #set(sends: readonly Send[]): void {
+    this.#sends = sends;
+    this.#seen = null;
+    this.list = sends.map(({ shown }) => shown);
+    this.#options.changed();
+  }
+}
+
+function isShown({ messages, queue }: Transcript, clientId: string): boolean {
+  return (
+    queue.some((one) => one.client_id === clientId) ||
+    messages.findLastIndex((one) => one.client_id === clientId) !== -1
+  );
+}

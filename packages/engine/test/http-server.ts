@@ -11,6 +11,7 @@ import { createHttpServer, type HttpServer } from "../src/http/server.ts";
 import { Machine } from "../src/machine/machine.ts";
 import type { Publisher } from "../src/machine/ports.ts";
 import type { ModelInfo } from "../src/models/model-port.ts";
+import { unknownTraits } from "../src/models/model-table.ts";
 import type { Database } from "../src/postgres/database.ts";
 import { insertPrincipal } from "../src/store/principals.ts";
 import { insertToken } from "../src/store/tokens.ts";
@@ -80,8 +81,16 @@ export interface TestServerOptions {
 }
 
 const models: ModelInfo[] = [
-  { id: "demo/demo", provider: "demo", name: "Demo", context_window_tokens: null },
-  { id: "demo/echo", provider: "demo", name: "Echo", context_window_tokens: 1000 },
+  { id: "demo/demo", provider: "demo", name: "Demo", ...unknownTraits },
+  {
+    id: "demo/echo",
+    provider: "demo",
+    name: "Echo",
+    ...unknownTraits,
+    context_window_tokens: 1000,
+    max_output_tokens: 500,
+    efforts: ["low", "high"],
+  },
 ];
 
 /** The real server and the real machine on loopback, over a database of the caller's; no worker takes the chats. */

@@ -13,6 +13,7 @@ import {
   type ModelReply,
   type ModelRequest,
 } from "../src/models/model-port.ts";
+import { unknownTraits, type ModelTraits } from "../src/models/model-table.ts";
 
 /** How a scripted model answers one call. */
 export type Script = (speaker: Speaker) => Promise<FinishReason | void>;
@@ -84,6 +85,8 @@ export class ScriptedModels implements ModelPort {
   readonly requests: ModelRequest[] = [];
   /** Context windows, in tokens, by model; of the others nothing is known. */
   readonly windows = new Map<string, number>();
+  /** What else is known of single models. */
+  readonly traits = new Map<string, Partial<ModelTraits>>();
   readonly #scripts: Script[] = [];
   #waiting: (() => void)[] = [];
   readonly #provider: string;
@@ -139,7 +142,19 @@ export class ScriptedModels implements ModelPort {
   info(id: string): ModelInfo | null {
     if (!this.has(id)) return null;
     const [provider = "", name = ""] = id.split("/");
-    return { id, provider, name, context_window_tokens: this.windows.get(id) ?? null };
+    const context_window_tokens = this.windows.get(id) ?? null;
+    return {
+      id,
+      provider,
+      name,
+      ...unknownTraits,
+      context_window_tokens,
+      ...this.traits.get(id),
+    };
+  }
+
+  optionsOf(): readonly string[] {
+    return [];
   }
 }
 

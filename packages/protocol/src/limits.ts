@@ -13,6 +13,8 @@ export const limits = {
   frameEventsMax: 256,
   clientFrameBytesMax: 4 * 1024 * 1024,
   queueMessagesMax: 20,
+  modelSettingsBytesMax: 8 * 1024,
+  fallbackModelsMax: 5,
   /** How long a client tool may take when it does not say: ten minutes. */
   clientToolDeadlineMs: 600_000,
   /** How long an approval may stay undecided when the tool does not say: people sleep, so a day. */

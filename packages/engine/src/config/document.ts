@@ -8,7 +8,7 @@ export function configurationDocument(): string {
     sections.set(row.section, [...(sections.get(row.section) ?? []), row]);
   }
   const tables = [...sections].map(([section, rows]) => sectionText(section, rows));
-  return [introduction, ...tables, providersText, mcpServersText].join("\n");
+  return [introduction, ...tables, providersText, modelRowsText, mcpServersText].join("\n");
 }
 
 /** The default as people write it. */
@@ -76,6 +76,43 @@ Chat Completions; its models are called \`name/model\`.
 | \`api_key\` or \`api_key_env\` | the key, or the variable that holds it; neither where none is needed |
 | \`headers\` | sent with every call |
 | \`models\` | shown in the list of models; others work too |
+| \`options\` | names of the server's own options that chats may set in \`provider_options\`, beside the usual ones |
+`;
+
+const modelRowsText = `## What is known of models
+
+\`PARLEY_MODEL_SETTINGS\` holds a JSON array, or the path of a file with one. The first entry whose \`model\` fits counts
+for a model; what it leaves out is what Parley knows by itself. A chat's settings beat these, a message's beat the chat's.
+
+\`\`\`json
+[
+  {
+    "model": "anthropic/claude-sonnet-*",
+    "default_effort": "medium",
+    "max_effort": "high",
+    "max_output_tokens": 32000,
+    "fallback_models": ["openai/gpt-5.4"]
+  },
+  {
+    "model": "ollama/*",
+    "context_window_tokens": 32768,
+    "images": false,
+    "reasoning": false,
+    "settings": { "temperature": 0.6, "provider_options": { "ollama": { "keep_alive": "10m" } } }
+  }
+]
+\`\`\`
+
+| field | meaning |
+| --- | --- |
+| \`model\` | \`provider/model\`; with \`*\` at its end, all whose names begin like that |
+| \`context_window_tokens\` | from which on conversations are compacted, and what a tool's output is measured by |
+| \`max_output_tokens\` | the most that one reply may have: more is refused, and cut where the model stands in for another |
+| \`efforts\` | of \`none\`, \`minimal\`, \`low\`, \`medium\`, \`high\`, \`xhigh\`, \`max\` those that may be asked for; none: it does not reason |
+| \`default_effort\`, \`max_effort\` | where nobody asks for one, and the most that may be asked for |
+| \`images\`, \`files\`, \`tools\`, \`reasoning\` | what it can do, where \`false\`: files are described to it instead of shown, it is offered no tools, is not asked to think |
+| \`settings\` | \`temperature\`, \`top_p\`, \`top_k\`, \`max_output_tokens\`, \`stop\`, \`frequency_penalty\`, \`presence_penalty\`, \`seed\`, \`provider_options\` |
+| \`fallback_models\` | in place of \`PARLEY_FALLBACK_MODELS\`, while its provider is down |
 `;
 
 const mcpServersText = `## MCP servers

@@ -136,6 +136,7 @@ describe("PARLEY_PROVIDERS", () => {
       apiKey: null,
       headers: {},
       models: ["a"],
+      options: [],
     };
     expect(load({ PARLEY_PROVIDERS: ollama }).config.providers).toEqual([expected]);
     const readFile = (path: string): string => (path === "p.json" ? ollama : "");

@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { ParleyError } from "../lib/errors.ts";
+import type { ModelRow } from "../models/model-table.ts";
 import type { McpServerDefinition } from "../tools/mcp/definition.ts";
 import { BadValue } from "./parsers.ts";
 import { parseMcpServers } from "./mcp-servers.ts";
+import { parseModelRows } from "./model-rows.ts";
 import { parseProviders, reservedProviders, type CompatibleProvider } from "./providers.ts";
 import { otherVariables, settings, type SettingKey } from "./settings.ts";
 import type { Setting, Surroundings } from "./setting.ts";
@@ -13,9 +15,11 @@ type Values = {
 };
 
 /** Every setting's value, under the table's keys. Durations are in milliseconds, sizes in bytes. */
-export interface Config extends Omit<Values, "providers" | "mcpServers"> {
+export interface Config extends Omit<Values, "providers" | "modelRows" | "mcpServers"> {
   /** Named endpoints that speak OpenAI's Chat Completions. */
   readonly providers: readonly CompatibleProvider[];
+  /** What is known of single models; the first row that names one counts for it. */
+  readonly modelRows: readonly ModelRow[];
   /** Whose tools every chat may use. */
   readonly mcpServers: readonly McpServerDefinition[];
 }
@@ -68,9 +72,12 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   }
   const config = values as Values;
   const providers = readProviders(config.providers, options, problems);
+  const modelRows = readModelRows(config.modelRows, options, problems);
   const mcpServers = readMcpServers(config.mcpServers, options, problems);
-  const whole: Config = { ...config, providers, mcpServers };
-  if (problems.length === 0) problems.push(...modelProblems(whole), ...relayProblems(whole));
+  const whole: Config = { ...config, providers, modelRows, mcpServers };
+  if (problems.length === 0) {
+    problems.push(...modelProblems(whole), ...fallbackProblems(whole), ...relayProblems(whole));
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: whole, sources: sources as Record<SettingKey, Source> };
 }
@@ -137,6 +144,17 @@ function readProviders(
   return result.providers;
 }
 
+function readModelRows(
+  text: string | null | undefined,
+  { readFile = (path) => readFileSync(path, "utf8") }: LoadOptions,
+  problems: string[],
+): readonly ModelRow[] {
+  if (text === null || text === undefined) return [];
+  const result = parseModelRows(text, readFile);
+  problems.push(...result.problems.map((problem) => `PARLEY_MODEL_SETTINGS: ${problem}`));
+  return result.rows;
+}
+
 function readMcpServers(
   text: string | null | undefined,
   { env, readFile = (path) => readFileSync(path, "utf8") }: LoadOptions,
@@ -172,6 +190,24 @@ function modelProblems(config: Config): string[] {
   const hint =
     near === undefined ? `Configured: ${configured.join(", ")}.` : `Did you mean ${near}?`;
   return [`PARLEY_MODEL=${config.model}: there is no provider ${provider}. ${hint}`];
+}
+
+/** A model that cannot be called is no help when another is down; better known at the start than then. */
+function fallbackProblems(config: Config): string[] {
+  const configured = configuredProviders(config);
+  const unknown = (model: string): boolean =>
+    !configured.includes(model.slice(0, model.indexOf("/")));
+  const named: readonly (readonly [string, readonly string[]])[] = [
+    ["PARLEY_FALLBACK_MODELS", config.fallbackModels],
+    ...config.modelRows.map(
+      (row) => [`PARLEY_MODEL_SETTINGS: ${row.model}`, row.fallback_models ?? []] as const,
+    ),
+  ];
+  return named.flatMap(([where, models]) =>
+    models
+      .filter(unknown)
+      .map((model) => `${where}: the provider of ${model} is not configured here.`),
+  );
 }
 
 /** Names that may stand before the slash of a model, in the order in which a default model is looked for. */

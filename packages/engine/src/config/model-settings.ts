@@ -1,3 +1,4 @@
+import type { ModelRow } from "../models/model-table.ts";
 import type { Config } from "./load.ts";
 import { mcpSecrets } from "./mcp-servers.ts";
 
@@ -12,6 +13,7 @@ interface NamedEndpoint {
   apiKey?: string;
   headers: Record<string, string>;
   models: readonly string[];
+  options: readonly string[];
 }
 
 /** What the model registry is built from (`ModelsConfig` of models/registry.ts has this shape). */
@@ -21,6 +23,8 @@ export interface ModelSettings {
   google?: Endpoint;
   compatible: readonly NamedEndpoint[];
   defaultModel?: string;
+  table?: readonly ModelRow[];
+  fallbackModels?: readonly string[];
   demo: boolean;
   silence: { firstEventMs: number; betweenEventsMs: number };
 }
@@ -36,14 +40,17 @@ export function modelSettings(config: Config): ModelSettings {
     ...(openai && { openai }),
     ...(anthropic && { anthropic }),
     ...(google && { google }),
-    compatible: config.providers.map(({ name, baseUrl, apiKey, headers, models }) => ({
+    compatible: config.providers.map(({ name, baseUrl, apiKey, headers, models, options }) => ({
       name,
       baseURL: baseUrl,
       ...(apiKey !== null && { apiKey }),
       headers: { ...headers },
       models,
+      options,
     })),
     ...(config.model !== null && { defaultModel: config.model }),
+    ...(config.modelRows.length > 0 && { table: config.modelRows }),
+    ...(config.fallbackModels.length > 0 && { fallbackModels: config.fallbackModels }),
     demo: config.demo,
     silence: { firstEventMs: config.modelFirstEventMs, betweenEventsMs: config.modelSilenceMs },
   };

@@ -161,3 +161,21 @@ function schemedText(schemes: readonly string[]): Parser<string> {
     },
   };
 }
+
+/** Values with commas between them; none is an empty list. */
+export function list(item: string, pattern: RegExp, itemsMax: number): Parser<readonly string[]> {
+  const accepts = `up to ${itemsMax} of ${item}, with commas between them`;
+  return {
+    accepts,
+    format: (values) => values.join(","),
+    parse(value) {
+      const values = value.split(",").map((each) => each.trim());
+      const given = values.filter((each) => each !== "");
+      const fits = given.length <= itemsMax && new Set(given).size === given.length;
+      if (!fits || !given.every((each) => pattern.test(each))) {
+        throw new BadValue(`must be ${accepts}`);
+      }
+      return given;
+    },
+  };
+}

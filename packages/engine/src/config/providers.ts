@@ -10,6 +10,8 @@ export interface CompatibleProvider {
   readonly headers: Readonly<Record<string, string>>;
   /** Shown in the list of models; others of the same endpoint work too. */
   readonly models: readonly string[];
+  /** Of its own options those that chats may set beside the usual ones. */
+  readonly options: readonly string[];
 }
 
 /** Names that mean something already. */
@@ -33,6 +35,7 @@ const providerSchema = z.strictObject({
   api_key_env: variableName.optional(),
   headers: z.record(z.string().regex(/^[\w-]+$/), z.string()).optional(),
   models: z.array(z.string().min(1)).optional(),
+  options: z.array(z.string().regex(/^\w+$/)).max(100).optional(),
 });
 
 const providersSchema = z
@@ -66,6 +69,7 @@ export function parseProviders(
       apiKey: fromEnv ?? row.api_key ?? null,
       headers: row.headers ?? {},
       models: row.models ?? [],
+      options: row.options ?? [],
     };
   });
   return { providers, problems };

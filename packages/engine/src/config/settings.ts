@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { limits } from "@parley/protocol";
 import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
+import { callSettings } from "./call-settings.ts";
 import { toolSettings } from "./tool-settings.ts";
 import { workLimits } from "./work-limits.ts";
 
@@ -332,6 +333,8 @@ export const settings = {
       "Context window of models of which nothing is known. `0`: conversations with them are summarised only " +
       "when the provider refuses them as too long.",
   }),
+
+  ...callSettings,
 
   capacity: setting({
     section: "Work",

@@ -4,6 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/random.ts";
 import { lastQuestion, planReply, type DemoFailure, type DemoPlan } from "./demo/plan.ts";
 import { ModelError, type ModelInfo, type ModelReply, type ModelRequest } from "./model-port.ts";
+import { unknownTraits } from "./model-table.ts";
 import { ReplyBuilder } from "./reply-builder.ts";
 import { isRetryableKind } from "./retry-policy.ts";
 
@@ -11,6 +12,7 @@ export const demoModels: readonly ModelInfo[] = ["demo", "echo", "fast"].map((na
   id: `demo/${name}`,
   provider: "demo",
   name,
+  ...unknownTraits,
   context_window_tokens: 128_000,
 }));
 

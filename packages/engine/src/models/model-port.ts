@@ -3,11 +3,13 @@ import type {
   FinishReason,
   JsonObject,
   LivePart,
+  ModelSettings,
   Part,
   Role,
   Usage,
 } from "@parley/protocol";
 import { ParleyError } from "../lib/errors.ts";
+import type { ModelTraits } from "./model-table.ts";
 
 /** One message of the history as a model may see it: the caller has filtered by visibility already. */
 export interface PromptMessage {
@@ -31,6 +33,8 @@ export interface ModelRequest {
   /** `provider/model`. */
   model: string;
   reasoning_effort: string | null;
+  /** Those of the chat and of the message; what they leave out is the deployment's to say. */
+  settings?: ModelSettings;
   system_prompt: string | null;
   messages: readonly PromptMessage[];
   tools: readonly ToolSpec[];
@@ -52,7 +56,7 @@ export interface ModelReply {
   skipped_events: number;
 }
 
-export interface ModelInfo {
+export interface ModelInfo extends ModelTraits {
   /** `provider/model`. */
   id: string;
   provider: string;
@@ -78,6 +82,8 @@ export interface ModelPort {
   defaultModel(): string;
   /** Null where `has` is false. */
   info(model: string): ModelInfo | null;
+  /** Names of the provider's own options that may be set; null: it is not configured here. */
+  optionsOf(provider: string): readonly string[] | null;
 }
 
 export interface ModelErrorOptions {

@@ -79,9 +79,11 @@ function optionsOf(part: Part): Options {
  */
 function sendableReasoning(
   { parts, finish_reason }: PromptMessage,
-  { flavour }: PromptTarget,
+  { flavour, capabilities }: PromptTarget,
   isCurrentTurn: boolean,
 ): ReasoningPart[] {
+  // Another model of the same provider had thought; this one has no place for it.
+  if (capabilities?.reasoning === false) return [];
   const isPartial = finish_reason === "interrupted" || finish_reason === "error";
   const reasoning = parts.filter((part) => part.type === "reasoning");
   switch (flavour) {

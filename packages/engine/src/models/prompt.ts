@@ -1,7 +1,8 @@
 import type { LanguageModelV4Message, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import type { Part, ToolCallPart, ToolResultPart } from "@parley/protocol";
 import type { PromptMessage } from "./model-port.ts";
-import { placeFile } from "./prompt-files.ts";
+import { takesMedia, type ModelCapabilities } from "./model-table.ts";
+import { note, placeFile } from "./prompt-files.ts";
 import { assistantContent, resultContent, type AssistantContent } from "./prompt-parts.ts";
 
 /** What differs between providers in what they take back. */
@@ -18,6 +19,8 @@ export interface PromptTarget {
   flavour: Flavour;
   /** Leave out what only this provider understands: for an adapter that refuses it. */
   plain?: boolean;
+  /** What the model is known to be unable to do is not asked of it. */
+  capabilities?: ModelCapabilities;
 }
 
 type User = Extract<LanguageModelV4Message, { role: "user" }>;
@@ -110,7 +113,11 @@ function missingResult({ tool_call_id, tool_name }: ToolCallPart): ToolResultPar
 
 function userContent(parts: readonly Part[], target: PromptTarget): User["content"] {
   return parts.flatMap((part): User["content"] => {
-    if (part.type === "file") return [placeFile(part, target.flavour)];
+    if (part.type === "file") {
+      const isTaken =
+        target.capabilities === undefined || takesMedia(target.capabilities, part.media_type);
+      return [isTaken ? placeFile(part, target.flavour) : note(part)];
+    }
     return part.type === "text" && part.text.trim() !== ""
       ? [{ type: "text", text: part.text }]
       : [];

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../lib/clock.ts";
 import { seededRandom } from "../lib/random.ts";
+import { unknownTraits } from "./model-table.ts";
 import { createModels, ModelsConfigInvalid, type ModelsConfig } from "./registry.ts";
 
 const create = (config: ModelsConfig) =>
@@ -36,7 +37,7 @@ describe("createModels", () => {
       id: "router/meta/llama-9:free",
       provider: "router",
       name: "meta/llama-9:free",
-      context_window_tokens: null,
+      ...unknownTraits,
     });
   });
 

@@ -4,7 +4,7 @@ import type { Clock } from "../lib/clock.ts";
 import { ParleyError } from "../lib/errors.ts";
 import type { Random } from "../lib/random.ts";
 import { callModel } from "./ai-sdk/call.ts";
-import { contextWindowOf, knownModels } from "./ai-sdk/known-models.ts";
+import { knownModels } from "./ai-sdk/known-models.ts";
 import {
   anthropicProvider,
   compatibleProvider,
@@ -15,6 +15,7 @@ import {
   type Provider,
   type ProviderConfig,
 } from "./ai-sdk/providers.ts";
+import { settingsOver } from "../domain/model-settings.ts";
 import { DemoModels, demoModels } from "./demo.ts";
 import {
   ModelError,
@@ -23,6 +24,7 @@ import {
   type ModelReply,
   type ModelRequest,
 } from "./model-port.ts";
+import { fittingEffort, ModelTable, type ModelRow } from "./model-table.ts";
 import { silenceDefaults, type SilenceLimits } from "./silence.ts";
 
 export interface ModelsConfig {
@@ -33,6 +35,10 @@ export interface ModelsConfig {
   compatible?: readonly CompatibleConfig[];
   /** `provider/model`. Without it, the first configured provider's. */
   defaultModel?: string;
+  /** What the deployment says of its models. */
+  table?: readonly ModelRow[];
+  /** Models that stand in where neither a chat nor the table names any. */
+  fallbackModels?: readonly string[];
   /** Whether the built-in `demo/…` models are offered. */
   demo: boolean;
   silence?: Partial<SilenceLimits> & {
@@ -81,6 +87,7 @@ class Models implements ModelPort {
   readonly #config: ModelsConfig;
   readonly #providers: ReadonlyMap<string, Provider>;
   readonly #demo: DemoModels | null;
+  readonly #table: ModelTable;
   readonly #deps: ModelsDeps;
   readonly #listed: ModelInfo[];
   readonly #default: string;
@@ -90,6 +97,7 @@ class Models implements ModelPort {
     this.#deps = deps;
     this.#providers = new Map(providers.map((provider) => [provider.name, provider]));
     this.#demo = config.demo ? new DemoModels(deps) : null;
+    this.#table = new ModelTable(config.table, config.fallbackModels);
     this.#listed = this.#listAll(providers);
     this.#default = this.#chooseDefault();
   }
@@ -99,7 +107,7 @@ class Models implements ModelPort {
     if (name === "demo" && this.#demo !== null) return await this.#demo.stream(request, onPart);
     const provider = this.#providers.get(name);
     if (provider === undefined || !this.has(request.model)) throw unknownModel(request.model);
-    const adapter = provider.adapter(request, this.#silenceOf(request.model));
+    const adapter = provider.adapter(this.#fitted(request), this.#silenceOf(request.model));
     return await callModel(adapter, request, onPart, this.#deps);
   }
 
@@ -124,7 +132,33 @@ class Models implements ModelPort {
   info(model: string): ModelInfo | null {
     if (!this.has(model)) return null;
     const listed = this.#listed.find(({ id }) => id === model);
-    return listed === undefined ? infoOf(model) : { ...listed };
+    return listed === undefined ? this.#infoOf(model) : { ...listed };
+  }
+
+  optionsOf(name: string): readonly string[] | null {
+    if (name === "demo") return this.#demo === null ? null : [];
+    return this.#providers.get(name)?.optionNames ?? null;
+  }
+
+  /** With the deployment's defaults under what was asked for, and nothing that the model does not know or may not. */
+  #fitted(request: ModelRequest): ModelRequest & { capabilities: ModelInfo["capabilities"] } {
+    const traits = this.#table.traits(request.model);
+    const settings = settingsOver(this.#table.settings(request.model), request.settings ?? null);
+    const most = traits.max_output_tokens;
+    const asked = settings.max_output_tokens;
+    return {
+      ...request,
+      capabilities: traits.capabilities,
+      reasoning_effort: fittingEffort(request.reasoning_effort, traits),
+      settings:
+        most !== null && (asked ?? 0) > most ? { ...settings, max_output_tokens: most } : settings,
+      tools: traits.capabilities.tools === false ? [] : request.tools,
+    };
+  }
+
+  #infoOf(model: string, contextWindowTokens?: number): ModelInfo {
+    const { provider, name } = split(model);
+    return { id: model, provider, name, ...this.#table.traits(model, contextWindowTokens) };
   }
 
   #silenceOf(model: string): SilenceLimits {
@@ -135,16 +169,21 @@ class Models implements ModelPort {
   #listAll(providers: readonly Provider[]): ModelInfo[] {
     const known: Readonly<Record<string, readonly string[]>> = knownModels;
     const ofProviders = providers.flatMap(({ name }) =>
-      (known[name] ?? []).map((model) => infoOf(`${name}/${model}`)),
+      (known[name] ?? []).map((model) => this.#infoOf(`${name}/${model}`)),
     );
     const ofCompatible = (this.#config.compatible ?? []).flatMap(({ name, models = [] }) =>
       models.map((model) =>
         typeof model === "string"
-          ? infoOf(`${name}/${model}`)
-          : infoOf(`${name}/${model.name}`, model.context_window_tokens),
+          ? this.#infoOf(`${name}/${model}`)
+          : this.#infoOf(`${name}/${model.name}`, model.context_window_tokens),
       ),
     );
-    const ofDemo = this.#demo === null ? [] : demoModels.map((model) => ({ ...model }));
+    const ofDemo =
+      this.#demo === null
+        ? []
+        : demoModels.map(({ id, context_window_tokens: window }) =>
+            this.#infoOf(id, window ?? undefined),
+          );
     return [...ofProviders, ...ofCompatible, ...ofDemo];
   }
 
@@ -162,12 +201,6 @@ class Models implements ModelPort {
       "No model can be chosen as the default: configure a provider's key, name the models of a compatible endpoint, set the default model, or allow the demo models.",
     );
   }
-}
-
-function infoOf(model: string, contextWindowTokens?: number): ModelInfo {
-  const { provider, name } = split(model);
-  const context_window_tokens = contextWindowTokens ?? contextWindowOf(name);
-  return { id: model, provider, name, context_window_tokens };
 }
 
 function split(model: string): { provider: string; name: string } {

@@ -16,6 +16,29 @@ const windows: readonly (readonly [RegExp, number])[] = [
   [/^gemini-(2|3)/, 1_048_576],
 ];
 
+/** The first match counts. What the providers document for whole families; null elsewhere. */
+const capabilities: readonly (readonly [RegExp, KnownCapabilities])[] = [
+  [/^gpt-4(\.1|o)/, { images: true, files: true, tools: true, reasoning: false }],
+  [/^gpt-[56]/, { images: true, files: true, tools: true, reasoning: true }],
+  [/^o[134]/, { images: null, files: null, tools: null, reasoning: true }],
+  [/^claude-(opus|sonnet|haiku)-/, { images: true, files: true, tools: true, reasoning: true }],
+  [/^claude-/, { images: true, files: null, tools: true, reasoning: null }],
+  [/^gemini-(2\.5|3)/, { images: true, files: true, tools: true, reasoning: true }],
+];
+
+export interface KnownCapabilities {
+  readonly images: boolean | null;
+  readonly files: boolean | null;
+  readonly tools: boolean | null;
+  readonly reasoning: boolean | null;
+}
+
+const unknown: KnownCapabilities = { images: null, files: null, tools: null, reasoning: null };
+
+export function capabilitiesOf(name: string): KnownCapabilities {
+  return capabilities.find(([pattern]) => pattern.test(name))?.[1] ?? unknown;
+}
+
 export function contextWindowOf(name: string): number | null {
   return windows.find(([pattern]) => pattern.test(name))?.[1] ?? null;
 }

@@ -9,9 +9,13 @@ import {
   type LanguageModelV4CallOptions,
   type LanguageModelV4StreamResult,
 } from "@ai-sdk/provider";
+import { reasoningEfforts, type ModelSettings, type ReasoningEffort } from "@parley/protocol";
 import type { Clock } from "../../lib/clock.ts";
 import type { ModelRequest } from "../model-port.ts";
+import type { ModelCapabilities } from "../model-table.ts";
 import { assemblePrompt, type Flavour } from "../prompt.ts";
+import { markCachePoints } from "../cache-points.ts";
+import { allowedOptions, sendableOptions } from "../provider-options.ts";
 import type { SilenceLimits } from "../silence.ts";
 import type { Adapter } from "./call.ts";
 import type { Wire } from "./event-filter.ts";
@@ -31,15 +35,23 @@ export interface CompatibleConfig {
   headers?: Record<string, string>;
   /** Offered in lists; others work too. */
   models?: readonly (string | { name: string; context_window_tokens?: number })[];
+  /** Names of options that chats may set there beside the usual ones. */
+  options?: readonly string[];
 }
 
 type Fetch = typeof globalThis.fetch;
-type Effort = NonNullable<LanguageModelV4CallOptions["reasoning"]>;
+
+/** A request in which everything is settled that the deployment has a say in. */
+export interface FittedRequest extends ModelRequest {
+  capabilities: ModelCapabilities;
+}
 
 /** One configured provider: makes the adapter for a call. */
 export interface Provider {
   name: string;
-  adapter: (request: ModelRequest, silence: SilenceLimits) => Adapter;
+  /** Its own options that may be set. */
+  optionNames: readonly string[];
+  adapter: (request: FittedRequest, silence: SilenceLimits) => Adapter;
 }
 
 interface ProviderShape {
@@ -48,20 +60,12 @@ interface ProviderShape {
   secrets: readonly string[];
   model: (name: string, fetch: Fetch) => LanguageModelV4;
   options?: (name: string) => Partial<LanguageModelV4CallOptions>;
+  /** Beside those that every provider of its kind has. */
+  optionNames?: readonly string[];
 }
 
 /** The package knows no limit for models that are not Claude and would take 4,096. */
 const foreignAnthropicTokensMax = 8_192;
-
-const efforts: ReadonlySet<string> = new Set<Effort>([
-  "none",
-  "minimal",
-  "low",
-  "medium",
-  "high",
-  "xhigh",
-  "max",
-]);
 
 export function openaiProvider(config: ProviderConfig, clock: Clock): Provider {
   return provider(clock, {
@@ -120,11 +124,12 @@ export function googleProvider(config: ProviderConfig, clock: Clock): Provider {
 }
 
 export function compatibleProvider(config: CompatibleConfig, clock: Clock): Provider {
-  const { name, baseURL, apiKey, headers } = config;
+  const { name, baseURL, apiKey, headers, options = [] } = config;
   return provider(clock, {
     name,
     flavour: "openai-compatible",
     secrets: secretsOf(config),
+    optionNames: options,
     model: (model, fetch) =>
       createOpenAICompatible({
         name,
@@ -147,6 +152,7 @@ function provider(clock: Clock, shape: ProviderShape): Provider {
   const { name, flavour } = shape;
   return {
     name,
+    optionNames: allowedOptions(flavour, shape.optionNames),
     adapter(request, silence) {
       const model = request.model.slice(name.length + 1);
       const optionsFor = (plain: boolean) => callOptions(request, shape, model, plain);
@@ -182,19 +188,54 @@ function isRefusedPrompt(error: unknown): boolean {
 }
 
 function callOptions(
-  request: ModelRequest,
-  { name, flavour, options }: ProviderShape,
+  request: FittedRequest,
+  { name, flavour, options, optionNames }: ProviderShape,
   model: string,
   plain: boolean,
 ): LanguageModelV4CallOptions {
-  const { system_prompt, messages, tools, reasoning_effort } = request;
+  const { system_prompt, messages, reasoning_effort, capabilities } = request;
+  // The order in which tools were registered differs between replicas; providers' caches begin with the tools.
+  const tools = request.tools.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(toolOption);
+  const target = { provider: name, flavour, plain, capabilities };
+  const prompt = assemblePrompt(system_prompt, messages, target);
+  const { providerOptions: ours, ...given } = options?.(model) ?? {};
+  const asked = sendableOptions(
+    allowedOptions(flavour, optionNames),
+    request.settings?.provider_options?.[name],
+  );
+  const key = optionsKey(name, flavour);
+  const own = { ...asked, ...ours?.[key] };
   return {
-    prompt: assemblePrompt(system_prompt, messages, { provider: name, flavour, plain }),
-    ...(tools.length === 0 ? {} : { tools: tools.map(toolOption), toolChoice: { type: "auto" } }),
+    prompt: flavour === "anthropic" ? markCachePoints(prompt) : prompt,
+    ...(tools.length === 0 ? {} : { tools, toolChoice: { type: "auto" } }),
     // What a provider does not know of efforts, its package maps to the nearest.
     ...(isEffort(reasoning_effort) ? { reasoning: reasoning_effort } : {}),
-    ...options?.(model),
+    ...given,
+    ...sampling(request.settings ?? {}),
+    ...(Object.keys(own).length === 0 ? {} : { providerOptions: { [key]: own } }),
   };
+}
+
+function sampling(settings: ModelSettings): Partial<LanguageModelV4CallOptions> {
+  const { temperature, top_p, top_k, seed, stop } = settings;
+  const { max_output_tokens, frequency_penalty, presence_penalty } = settings;
+  return {
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(top_p === undefined ? {} : { topP: top_p }),
+    ...(top_k === undefined ? {} : { topK: top_k }),
+    ...(max_output_tokens === undefined ? {} : { maxOutputTokens: max_output_tokens }),
+    ...(stop === undefined ? {} : { stopSequences: [...stop] }),
+    ...(frequency_penalty === undefined ? {} : { frequencyPenalty: frequency_penalty }),
+    ...(presence_penalty === undefined ? {} : { presencePenalty: presence_penalty }),
+    ...(seed === undefined ? {} : { seed }),
+  };
+}
+
+/** Under which name the packages look for their options: OpenAI's under its own, others' under the configured one. */
+function optionsKey(name: string, flavour: Flavour): string {
+  if (flavour === "openai-chat") return "openai";
+  // That package takes what stands before the first dot.
+  return flavour === "openai-compatible" ? (name.split(".")[0] ?? name) : name;
 }
 
 function toolOption({ name, description, input_schema }: ModelRequest["tools"][number]) {
@@ -207,8 +248,8 @@ function toolOption({ name, description, input_schema }: ModelRequest["tools"][n
   };
 }
 
-function isEffort(effort: string | null): effort is Effort {
-  return effort !== null && efforts.has(effort);
+function isEffort(effort: string | null): effort is ReasoningEffort {
+  return reasoningEfforts.some((known) => known === effort);
 }
 
 function wireOf(flavour: Flavour): Wire {

@@ -192,6 +192,7 @@ describe("the Dockerfile", () => {
       expect(sources).toContain(`packages/${name}/src`);
     }
     expect(sources).toContain("packages/engine/migrations");
+    expect(text).toMatch(/^COPY --from=web \S+\/packages\/web\/dist packages\/web\/dist$/m);
     const sent =
       read(".dockerignore")
         .match(/^!.+$/gm)

@@ -59,6 +59,8 @@ export interface EngineDeps {
 }
 
 export interface EngineNetwork {
+  /** The folder of the built web application. Absent: there is a plain page at `/`. */
+  readonly webRoot?: string | undefined;
   readonly http: HttpDoor;
   readonly relay: RelayNetwork;
 }
@@ -124,6 +126,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
 
 /** Everything that a replica is made of but its HTTP server. */
 export type Parts = ReturnType<typeof assemble>;
+    webRoot: deps.webRoot,
 
 function assemble(
   config: Config,

@@ -34,7 +34,13 @@ export function startCli(args: readonly string[], settings: CliSettings): CliPro
   const { uid } = settings;
   const child = spawn(file, [...first, ...args], {
     cwd: settings.cwd ?? settings.home,
-    env: { PATH: process.env["PATH"], HOME: settings.home, ...settings.env },
+    // Without the web application: whether it has to be built first is nothing that most of them test.
+    env: {
+      PATH: process.env["PATH"],
+      HOME: settings.home,
+      PARLEY_WEB: "false",
+      ...settings.env,
+    },
     stdio: ["pipe", "pipe", "pipe"],
     ...(uid === undefined ? {} : { uid, gid: uid }),
   });

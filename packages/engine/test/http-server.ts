@@ -81,6 +81,8 @@ export interface TestServerOptions {
 }
 
 const models: ModelInfo[] = [
+  files?: FileStore;
+  webRoot?: string;
   { id: "demo/demo", provider: "demo", name: "Demo", ...unknownTraits },
   {
     id: "demo/echo",
@@ -151,6 +153,7 @@ export async function startHttpServer(
   const newCaller: TestHttpServer["newCaller"] = async (who = {}) => {
     const token = newToken(random);
     return await database.write(async (tx) => {
+    webRoot: options.webRoot,
       const principal = await insertPrincipal(tx, {
         id: random.uuid(),
         name: "somebody",

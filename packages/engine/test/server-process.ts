@@ -43,6 +43,8 @@ export async function startServerProcess(settings: ServerSettings): Promise<Serv
       PARLEY_HOST: "127.0.0.1",
       PARLEY_PORT: String(settings.port ?? 0),
       PARLEY_TOKEN: token,
+      // Most have no use for it, and whether it has to be built first is nothing that they test.
+      PARLEY_WEB: "false",
       ...settings.env,
     },
     stdio: ["ignore", "pipe", "pipe"],

@@ -13,4 +13,5 @@ export * from "./parts.ts";
 export * from "./requests.ts";
 export * from "./response-format.ts";
 export * from "./stream-close.ts";
+export * from "./session.ts";
 export * from "./usage.ts";

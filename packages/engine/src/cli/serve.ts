@@ -13,6 +13,7 @@ import { ensureFirstToken } from "./first-token.ts";
 import { logOf } from "./log.ts";
 import { awaitDatabase, findDatabase, onDatabase, type DatabasePlace } from "./open-database.ts";
 import { version } from "./version.ts";
+import { webApplication } from "./web/web-application.ts";
 
 /** What `serve` needs of the engine: it is put together in engine.ts. */
 export interface ServedEngine {
@@ -34,6 +35,7 @@ export type EngineFactory = (
     readonly clock: Clock;
     readonly random: Random;
     readonly version: string;
+    readonly webRoot?: string | undefined;
   },
 ) => Promise<ServedEngine>;
 
@@ -56,6 +58,7 @@ export async function serve(
     cleanUps.push(() => guard.stop());
     const token = await prepare(place, config, context, logger, folder, end.signal);
     if (end.signal.aborted) return exitCodes.ok;
+    const webRoot = await webApplication(config, context, logger);
     const engine = await createEngine(config, {
       connection: place.settings,
       ...(place.direct && { direct: place.direct }),
@@ -63,6 +66,7 @@ export async function serve(
       clock: context.clock,
       random: context.random,
       version,
+      webRoot,
     });
     cleanUps.push(() => engine.stop());
     await startEngine(engine, config, folder);

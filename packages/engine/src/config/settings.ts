@@ -73,6 +73,15 @@ export const settings = {
   }),
   single: setting({
     section: "Between servers",
+  web: setting({
+    section: "Server",
+    env: "PARLEY_WEB",
+    flag: "web",
+    parser: boolean,
+    default: true,
+    description:
+      "Whether the web application is served at `/`. Without it there is a plain page that says how to use the API.",
+  }),
     env: "PARLEY_SINGLE",
     flag: "single",
     parser: boolean,

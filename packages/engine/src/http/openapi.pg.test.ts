@@ -56,6 +56,7 @@ test("every route of the API is in it", () => {
       [
         "delete /chats/{chat_id}",
         "delete /chats/{chat_id}/queue/{queued_id}",
+        "delete /session",
         "delete /tokens/{token_id}",
         "get /chats",
         "get /chats/watch",
@@ -65,6 +66,7 @@ test("every route of the API is in it", () => {
         "get /chats/{chat_id}/stream",
         "get /chats/{chat_id}/usage",
         "get /models",
+        "get /session",
         "get /tokens",
         "patch /chats/{chat_id}",
         "patch /chats/{chat_id}/messages/{message_id}",
@@ -83,6 +85,7 @@ test("every route of the API is in it", () => {
         "post /chats/{chat_id}/title",
         "post /chats/{chat_id}/tool-results",
         "post /stream-tickets",
+        "post /session",
         "post /tokens",
       ]
     `);
@@ -119,10 +122,10 @@ test("every operation lists its refusals as problems, with the codes of the prot
   }
 });
 
-test("mutating calls take an idempotency key, but the two that hand out a secret", () => {
+test("mutating calls take an idempotency key, but those that hand out a secret, or keep one", () => {
   for (const { path, method, operation } of operations) {
     const has = (operation.parameters ?? []).some((one) => one.name === "idempotency-key");
-    const isSecret = path.includes("token") || path.includes("stream-tickets");
+    const isSecret = /token|stream-tickets|session/.test(path);
     expect([path, method, has]).toEqual([path, method, method !== "get" && !isSecret]);
   }
 });
@@ -148,6 +151,7 @@ const requests: Record<string, string> = {
   approvalsSchema: "decideApprovals",
   emptySchema: "retryTurn",
   createTokenSchema: "createToken",
+  createSessionSchema: "createSession",
   listChatsQuerySchema: "listChats",
   listMessagesQuerySchema: "listMessages",
   interruptQuerySchema: "interrupt",

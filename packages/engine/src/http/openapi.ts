@@ -59,7 +59,8 @@ export async function describeApi(app: App, version: string): Promise<void> {
             type: "apiKey",
             in: "cookie",
             name: "parley_<port>",
-            description: "Set by `GET /?token=…`; counts only for pages of the server itself.",
+            description:
+              "Set by `POST /session` and `GET /?token=…`; counts only for pages of the server itself.",
           },
         },
       },

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "../lib/logger.ts";
 import type { App, Refuse } from "./app.ts";
 import { MethodNotAllowed, NotFound } from "./errors.ts";
@@ -29,14 +30,26 @@ export function createRefuse(options: RefuseOptions): Refuse {
   };
 }
 
-/** Every error of every route becomes a problem document, and so do the routes that are not there. */
-export function replyWithProblems(app: App, refuse: Refuse): void {
+/**
+ * Every error of every route becomes a problem document, and so do the routes that are not there.
+ *
+ * @param pageFor what a person is shown who opens an address that has no route; null where that is the problem document
+ */
+export function replyWithProblems(
+  app: App,
+  refuse: Refuse,
+  pageFor: (request: FastifyRequest, reply: FastifyReply) => FastifyReply | null,
+): void {
   const routes = new RouteTable();
   app.addHook("onRoute", (route) => routes.add(route.url, route.method));
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split("?", 1)[0] ?? "";
     const allowed = routes.methodsOf(path);
+    if (allowed.length === 0) {
+      const page = pageFor(request, reply);
+      if (page !== null) return page;
+    }
     const error =
       allowed.length > 0 ? new MethodNotAllowed(request.method, allowed) : new NotFound();
     return refuse(error, request, reply);

@@ -24,7 +24,8 @@ import { mcpRoute } from "./mcp/route.ts";
 import { describeApi } from "./openapi.ts";
 import { createRefuse, replyWithProblems } from "./problem-replies.ts";
 import { chatRoutes } from "./routes/chats.ts";
-import { homeRoutes } from "./routes/home.ts";
+import { fileRoutes } from "./routes/files.ts";
+import { plainHomeRoute, webHomeRoute } from "./routes/home.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operations.ts";
@@ -33,6 +34,7 @@ import { streamRoutes } from "./routes/streams.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { turnRoutes } from "./routes/turn.ts";
 import type { StreamContext } from "./transports/open.ts";
+import { sessionRoutes } from "./routes/session.ts";
 import { StreamRegistry } from "./transports/stream-registry.ts";
 import { acceptWebSockets } from "./transports/upgrade.ts";
 
@@ -40,6 +42,7 @@ import { acceptWebSockets } from "./transports/upgrade.ts";
 export type HttpDoor = (app: Pick<App, "inject">) => { url: string; port: number };
 
 export interface HttpServerOptions {
+import { isNavigation, WebApp } from "./web/web-app.ts";
   readonly door?: HttpDoor;
   readonly machine: Machine;
   readonly database: Database;
@@ -68,6 +71,8 @@ export interface HttpServer {
   onCommits(commits: readonly Commit[]): void;
   /** Changes made elsewhere, from the bus. */
   onHint(hint: ChatHint): void;
+  /** The folder of the built web application. Absent: a plain page in its place. */
+  readonly webRoot?: string | undefined;
   /**
    * Takes no new work and no new streams from now on, and fails readiness. Reads, and calls that end something (stop
    * above all), go on until `close`.
@@ -143,14 +148,20 @@ class FastifyServer implements HttpServer {
   async build(): Promise<void> {
     const app = this.#app;
     const context = this.#context;
-    replyWithProblems(app, this.#refuse);
+    const { webRoot, version = "0.0.0" } = this.#options;
+    const web = webRoot === undefined ? null : await WebApp.open(app, webRoot);
+    replyWithProblems(app, this.#refuse, (request, reply) =>
+      web !== null && isNavigation(request) ? web.page(reply) : null,
+    );
     addHooks(app, { ...context, observer: this.#options.observer });
     // Without its hook: it only brings the parser, which upgrades need too and most requests do not.
     await app.register(fastifyCookie, { hook: false });
-    await describeApi(app, this.#options.version ?? "0.0.0");
+    await describeApi(app, version);
     await app.register(async (root) => {
-      homeRoutes(root, context, context.site);
-      mcpRoute(root, context, this.#options.version ?? "0.0.0");
+      if (web === null) plainHomeRoute(root, context, context.site);
+      else webHomeRoute(root, context, web, context.site);
+      web?.routes(root);
+      mcpRoute(root, context, version);
       operationRoutes(root, context, {
         health: this.#options.health,
         metrics: this.#options.metrics,
@@ -177,6 +188,8 @@ class FastifyServer implements HttpServer {
     if (this.#options.door) return this.#options.door(this.#app);
     await this.#app.listen({ host, port });
     const address = this.#app.server.address() as AddressInfo;
+        await api.register(async (scope) => await uploadRoute(scope, context));
+        sessionRoutes(api, context, { version, site: context.site });
     this.#site = { ...this.#site, port: address.port };
     return { url: `http://${reachableName(host)}:${address.port}`, port: address.port };
   }

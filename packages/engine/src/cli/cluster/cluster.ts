@@ -10,6 +10,7 @@ import { logOf } from "../log.ts";
 import { findDatabase, type DatabasePlace } from "../open-database.ts";
 import { explainListen, prepare } from "../serve.ts";
 import { version } from "../version.ts";
+import { webApplication } from "../web/web-application.ts";
 import { EndWish } from "./end-wish.ts";
 import { Front } from "./front.ts";
 import { Members } from "./members.ts";
@@ -53,6 +54,8 @@ export async function cluster(
     const token = await prepare(place, config, context, logger, folder, wish.signal);
     const run = new Run({ config, context, options, folder, logger, wish, place, token });
     cleanUps.push(() => run.end());
+    // Once for all of them: they find it done.
+    await webApplication(config, context, logger);
     if (!wish.signal.aborted) await run.start();
     await wish.wait();
     return exitCodes.ok;

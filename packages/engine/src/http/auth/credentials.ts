@@ -1,16 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { fastifyCookie } from "@fastify/cookie";
+import { cookieNames } from "./session-cookie.ts";
 
 /** What a request brings to say who it is. A bearer token wins over a cookie. */
 export type Credential =
   | { readonly kind: "bearer"; readonly token: string }
   | { readonly kind: "cookie"; readonly token: string }
   | { readonly kind: "none" };
-
-/** Cookies do not know ports: with one name for all, two servers on a machine would overwrite each other's. */
-export function cookieName(port: number): string {
-  return `parley_${port}`;
-}
 
 export function credentialOf(headers: IncomingHttpHeaders, port: number): Credential {
   const { authorization, cookie } = headers;
@@ -19,6 +15,9 @@ export function credentialOf(headers: IncomingHttpHeaders, port: number): Creden
     // Another scheme is no reason to fall back to the cookie: who sends it means it.
     return token === undefined ? { kind: "none" } : { kind: "bearer", token };
   }
-  const token = cookie === undefined ? undefined : fastifyCookie.parse(cookie)[cookieName(port)];
-  return token === undefined || token === "" ? { kind: "none" } : { kind: "cookie", token };
+  const cookies = cookie === undefined ? {} : fastifyCookie.parse(cookie);
+  const token = cookieNames(headers.host, port)
+    .map((name) => cookies[name])
+    .find((value) => value !== undefined && value !== "");
+  return token === undefined ? { kind: "none" } : { kind: "cookie", token };
 }

@@ -132,8 +132,10 @@ function withMessage(t: Transcript, message: Message): Transcript {
   const messages = accepts(t, message) ? place(t.messages, message) : t.messages;
   const dropped =
     messages === t.messages ? t.internal.dropped : without(t.internal.dropped, message.id);
+  const queue = withoutSent(t.queue, message.client_id);
   if (
     messages === t.messages &&
+    queue === t.queue &&
     !absorbs &&
     absorbed === t.internal.absorbed &&
     dropped === t.internal.dropped
@@ -143,10 +145,20 @@ function withMessage(t: Transcript, message: Message): Transcript {
   return {
     ...t,
     messages,
+    queue,
     preview: absorbs ? null : t.preview,
     desync: absorbs ? false : t.desync,
     internal: { ...t.internal, absorbed, dropped },
   };
+}
+
+/** A message that has entered the history has left the queue, though the queue without it may come a frame later. */
+function withoutSent(
+  queue: readonly QueuedMessage[],
+  clientId: string | null,
+): readonly QueuedMessage[] {
+  const isSent = (queued: QueuedMessage) => clientId !== null && queued.client_id === clientId;
+  return queue.some(isSent) ? queue.filter((queued) => !isSent(queued)) : queue;
 }
 
 function accepts(t: Transcript, message: Message): boolean {

@@ -24,20 +24,32 @@ export const layers: Readonly<Record<string, Layer>> = {
   bus: { imports: below, packages: ["@nats-io/transport-node", "zod"] },
   parts: { imports: below },
   models: { imports: below, packages: ["@ai-sdk/*", "zod"] },
+  // Its thread is the one place where schemas from outside are compiled.
+  schemas: { imports: below, packages: ["ajv", "ajv-formats"] },
   tools: {
     imports: below,
     types: ["models"],
     packages: ["zod", "@modelcontextprotocol/client", "@modelcontextprotocol/server"],
   },
   worker: {
-    imports: [...below, "postgres", "store", "machine", "bus", "parts", "models", "tools"],
+    imports: [
+      ...below,
+      "postgres",
+      "store",
+      "machine",
+      "bus",
+      "parts",
+      "models",
+      "schemas",
+      "tools",
+    ],
   },
   stream: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts"],
     packages: ["zod", "ws"],
   },
   http: {
-    imports: [...below, "postgres", "store", "machine", "stream", "tools"],
+    imports: [...below, "postgres", "store", "machine", "schemas", "stream", "tools"],
     types: ["models", "parts"],
     packages: [
       "fastify",
@@ -60,6 +72,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "bus",
       "parts",
       "models",
+      "schemas",
       "tools",
       "worker",
       "stream",

@@ -8,7 +8,7 @@ import type { RunningLimits } from "./domain/running-limits.ts";
 import { FanOut } from "./engine/fan-out.ts";
 import { Housekeeping } from "./engine/housekeeping.ts";
 import { createHttpServer, type HttpDoor } from "./http/server.ts";
-import type { Clock } from "./lib/clock.ts";
+import { systemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import type { Random } from "./lib/random.ts";
 import { livenessDefaults } from "./worker/liveness/options.ts";
@@ -30,6 +30,7 @@ import type { RelayNetwork } from "./stream/relay/ports.ts";
 import { Relay, type RelayOptions } from "./stream/relay/relay.ts";
 import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
+import { SchemaChecker } from "./schemas/checker.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
@@ -101,6 +102,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     streams: parts.streams,
     watch: parts.watch,
     models: parts.models,
+    schemas: parts.schemas,
     health: { worker: () => workerHealth(config, parts.worker) },
     clock: deps.clock,
     random: deps.random,
@@ -162,6 +164,8 @@ function assemble(
     logger: logger("checkpoints"),
   });
 
+  // Its thread takes real time, whatever time is here.
+  const schemas = new SchemaChecker({ clock: systemClock });
   const models = deps.models ?? createModels(modelSettings(config), common);
   const own = new Set(ownTools.map(({ name }) => name));
   // A deployment's own tool may have the name of one that only plays.
@@ -199,6 +203,7 @@ function assemble(
       read: async (chatId, historyVersion) => await checkpointPort.read(chatId, historyVersion),
     },
     models,
+    schemas,
     tools,
     logger: logger("worker"),
     observer: metrics.worker,
@@ -258,6 +263,7 @@ function assemble(
     relay,
     checkpoints,
     models,
+    schemas,
     mcp,
     metrics,
     worker,

@@ -13,6 +13,7 @@ import type { Publisher } from "../src/machine/ports.ts";
 import type { ModelInfo } from "../src/models/model-port.ts";
 import { unknownTraits } from "../src/models/model-table.ts";
 import type { Database } from "../src/postgres/database.ts";
+import { SchemaChecker } from "../src/schemas/checker.ts";
 import { insertPrincipal } from "../src/store/principals.ts";
 import { insertToken } from "../src/store/tokens.ts";
 import { PartBuffer } from "../src/parts/part-buffer.ts";
@@ -127,8 +128,10 @@ export async function startHttpServer(
   const watch = new ChatWatch({ database, clock, random, logger });
   streams.start();
   watch.start();
+  const schemas = new SchemaChecker({ clock: systemClock });
   const server = await createHttpServer({
     machine,
+    schemas,
     database,
     streams: options.streams ?? streams,
     watch: options.watch ?? watch,
@@ -233,6 +236,7 @@ export async function startHttpServer(
     watch,
     close: async () => {
       await server.close();
+      await schemas.stop();
       await Promise.all([streams.stop(), watch.stop()]);
       parts.stop();
     },

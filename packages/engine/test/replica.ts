@@ -3,6 +3,7 @@ import type { MessageRow, ChatRow } from "../src/domain/rows.ts";
 import type { Commit } from "../src/domain/commit.ts";
 import { noLimits, type RunningLimits } from "../src/domain/running-limits.ts";
 import { stateOf, type State } from "../src/domain/state.ts";
+import { systemClock } from "../src/lib/clock.ts";
 import { ManualClock } from "../src/lib/manual-clock.ts";
 import { silentLogger } from "../src/lib/logger.ts";
 import { seededRandom, systemRandom } from "../src/lib/random.ts";
@@ -15,6 +16,7 @@ import { PartBuffer } from "../src/parts/part-buffer.ts";
 import { createDatabase, type Database } from "../src/postgres/database.ts";
 import type { NewChat } from "../src/store/chats.ts";
 import { createCheckpoints } from "../src/store/checkpoints.ts";
+import { SchemaChecker } from "../src/schemas/checker.ts";
 import { ToolRegistry } from "../src/tools/registry.ts";
 import type { Tool } from "../src/tools/tool.ts";
 import { subAgentTools } from "../src/tools/sub-agents/tools.ts";
@@ -170,6 +172,7 @@ export class Replica {
   readonly clock = new ManualClock();
   readonly models: ScriptedModels;
   readonly tools: ToolRegistry;
+  readonly schemas = new SchemaChecker({ clock: systemClock });
   readonly database: Database;
   readonly machine: Machine;
   readonly parts: PartBuffer;
@@ -244,6 +247,7 @@ export class Replica {
       },
       models: this.models,
       tools: this.tools,
+      schemas: this.schemas,
       clock,
       random,
       logger: silentLogger,
@@ -322,6 +326,7 @@ export class Replica {
     this.#stopped = true;
     this.cutOff = true;
     await this.worker.kill();
+    await this.schemas.stop();
     await this.checkpoints.stop();
     this.parts.stop();
     await this.database.close();
@@ -331,6 +336,7 @@ export class Replica {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.worker.stop();
+    await this.schemas.stop();
     await this.checkpoints.stop();
     this.parts.stop();
     await this.database.close();

@@ -51,9 +51,15 @@ export function isUnfinishedCall(part: Part): part is ToolCallPart {
   return part.type === "tool-call" && part.partial === true;
 }
 
-/** What is kept of an interrupted preview: everything but tool calls that had not arrived whole. */
+/**
+ * What is kept of an interrupted preview: everything but tool calls that had not arrived whole, and the announcement of a
+ * repair that is not going to come.
+ */
 export function keptPartial(parts: readonly Part[]): Part[] {
   return parts.filter(
-    (part) => !isUnfinishedCall(part) && !(part.type === "text" && part.text === ""),
+    (part) =>
+      !isUnfinishedCall(part) &&
+      !(part.type === "text" && part.text === "") &&
+      !(part.type === "structured-output" && part.repairing === true),
   );
 }

@@ -5,6 +5,7 @@ import {
   filePartSchema,
   reasoningPartSchema,
   sourcePartSchema,
+  structuredOutputPartSchema,
   textPartSchema,
   toolCallPartSchema,
   toolResultPartSchema,
@@ -53,6 +54,7 @@ export const livePartSchema = z.union([
   sourcePartSchema.extend({ index }),
   filePartSchema.extend({ index }),
   customPartSchema.extend({ index }),
+  structuredOutputPartSchema.extend({ index }),
   toolProgressSchema,
   truncatedSchema,
 ]);

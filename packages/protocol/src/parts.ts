@@ -77,6 +77,22 @@ export const customPartSchema = z.object({
   provider_metadata: providerMetadataSchema.optional(),
 });
 
+/**
+ * What became of a reply that was asked to be JSON of some schema (`response_format`): the last part of the message that it
+ * speaks of. `value` is what was found in the reply's text, null where that was no JSON; it is to be trusted only where
+ * `outcome` is `valid`.
+ */
+export const structuredOutputPartSchema = z.object({
+  type: z.literal("structured-output"),
+  name: z.string().optional(),
+  outcome: z.enum(["valid", "invalid"]),
+  value: jsonSchema,
+  /** What is wrong: where in the value, as a JSON pointer (empty: all of it), and why. */
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  /** The model has been told and answers once more: another message of this turn has the outcome that counts. */
+  repairing: z.literal(true).optional(),
+});
+
 export const partSchema = z.discriminatedUnion("type", [
   textPartSchema,
   reasoningPartSchema,
@@ -85,6 +101,7 @@ export const partSchema = z.discriminatedUnion("type", [
   sourcePartSchema,
   filePartSchema,
   customPartSchema,
+  structuredOutputPartSchema,
 ]);
 
 export type TextPart = z.infer<typeof textPartSchema>;
@@ -94,5 +111,6 @@ export type ToolResultPart = z.infer<typeof toolResultPartSchema>;
 export type SourcePart = z.infer<typeof sourcePartSchema>;
 export type FilePart = z.infer<typeof filePartSchema>;
 export type CustomPart = z.infer<typeof customPartSchema>;
+export type StructuredOutputPart = z.infer<typeof structuredOutputPartSchema>;
 export type Part = z.infer<typeof partSchema>;
 export type ProviderMetadata = z.infer<typeof providerMetadataSchema>;

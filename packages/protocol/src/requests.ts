@@ -4,6 +4,7 @@ import { limits } from "./limits.ts";
 import { messageSchema, queuedMessageSchema } from "./messages.ts";
 import { filePartSchema, textPartSchema } from "./parts.ts";
 import { jsonSchema } from "./json.ts";
+import { responseFormatSchema } from "./response-format.ts";
 
 /** The bodies and answers of the REST API, all under `/api/v1`. Unknown fields are refused. */
 
@@ -47,6 +48,7 @@ export const createChatSchema = z.strictObject({
   title: title.optional(),
   labels: labelsSchema.optional(),
   client_tools: clientTools.optional(),
+  response_format: responseFormatSchema.optional(),
   client_id: clientId.optional(),
 });
 
@@ -75,6 +77,7 @@ export const sendMessageSchema = z.strictObject({
   when_busy: z.enum(["queue", "steer", "interrupt", "reject"]).optional(),
   model: model.optional(),
   reasoning_effort: effort.optional(),
+  response_format: responseFormatSchema.optional(),
   client_id: clientId.optional(),
 });
 
@@ -83,6 +86,8 @@ export const editMessageSchema = z.strictObject({
   keep_queue: z.boolean().optional(),
   model: model.optional(),
   reasoning_effort: effort.optional(),
+  /** Absent: that of the message which is replaced. Null: none. */
+  response_format: responseFormatSchema.nullable().optional(),
   client_id: clientId.optional(),
 });
 

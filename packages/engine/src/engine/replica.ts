@@ -91,6 +91,7 @@ export class Replica {
     await Promise.all([parts.streams.stop(), parts.watch.stop(), parts.housekeeping.stop()]);
     await parts.worker.stop();
     await parts.mcp.stop();
+    await parts.schemas.stop();
     await parts.relay?.stop();
     await parts.checkpoints.stop();
     parts.partBuffer.stop();

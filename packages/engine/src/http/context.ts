@@ -4,6 +4,7 @@ import type { Random } from "../lib/random.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ModelPort } from "../models/model-port.ts";
 import type { Database } from "../postgres/database.ts";
+import type { SchemaChecker } from "../schemas/checker.ts";
 import type { ChatAccess } from "./access.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import type { ChatSignals } from "../machine/chat-signals.ts";
@@ -25,6 +26,7 @@ export interface HttpContext {
   readonly access: ChatAccess;
   readonly authenticator: Authenticator;
   readonly signals: ChatSignals;
+  readonly schemas: Pick<SchemaChecker, "check">;
   readonly streamRegistry: StreamRegistry;
   /** Aborts when the server drains: who waits answers with what there is. */
   readonly draining: AbortSignal;

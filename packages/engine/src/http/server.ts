@@ -9,6 +9,7 @@ import type { Random } from "../lib/random.ts";
 import { Scope } from "../lib/scope.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { Database } from "../postgres/database.ts";
+import type { SchemaChecker } from "../schemas/checker.ts";
 import type { Streams, WatchStreams } from "../stream/ports.ts";
 import { ChatAccess } from "./access.ts";
 import { createApp, type App, type Refuse } from "./app.ts";
@@ -49,6 +50,7 @@ import { isNavigation, WebApp } from "./web/web-app.ts";
   readonly streams: Streams;
   readonly watch: WatchStreams;
   readonly models: ModelCatalogue;
+  readonly schemas: Pick<SchemaChecker, "check">;
   readonly health: HealthPort;
   readonly clock: Clock;
   readonly random: Random;
@@ -131,6 +133,7 @@ class FastifyServer implements HttpServer {
       streams,
       watch,
       models,
+      schemas: options.schemas,
       clock,
       random,
       logger,

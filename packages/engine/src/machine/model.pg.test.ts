@@ -145,7 +145,7 @@ async function boundary(bundle: Bundle): Promise<Parameters<typeof all.commitSte
   const replayed = compact_only ? [] : unanswered(await readContext(bundle.tx, bundle.chatId));
   const key = { chat_id: bundle.chatId, history_version, generation_attempt };
   const summary = { text: "in short", model: "test/model", usage: null };
-  return boundaryMessages(key, "asked", summary, replayed, { steps: 0, recoveries: 0 });
+  return boundaryMessages(key, "asked", summary, replayed, { steps: 0, recoveries: 0, repairs: 0 });
 }
 
 /** What a boundary says before its summary is not this test's business. */

@@ -155,6 +155,7 @@ function charsOf(part: Part): number {
     case "source":
     case "file":
     case "custom":
+    case "structured-output":
       return 0;
   }
 }

@@ -5,6 +5,7 @@ import type {
   LivePart,
   ModelSettings,
   Part,
+  ResponseFormat,
   Role,
   Usage,
 } from "@parley/protocol";
@@ -38,6 +39,8 @@ export interface ModelRequest {
   system_prompt: string | null;
   messages: readonly PromptMessage[];
   tools: readonly ToolSpec[];
+  /** What the reply shall be, where that is asked for. */
+  response_format?: ResponseFormat | null;
   /** Tool call ids that this chat has used before: a call that repeats one is given a fresh id. */
   used_call_ids: ReadonlySet<string>;
   /** What the call is for, where it is not for a reply. Nothing of it reaches a provider. */

@@ -58,6 +58,8 @@ export function assistantContent(
         }
         break;
       case "source":
+      // Said of the reply, not by the model.
+      case "structured-output":
         break;
     }
   }

@@ -11,6 +11,7 @@ import type { Acquirer } from "../machine/ports.ts";
 import type { ModelPort } from "../models/model-port.ts";
 import { retryDefaults, type RetryLimits } from "../models/retry-policy.ts";
 import type { Database } from "../postgres/database.ts";
+import type { SchemaChecker } from "../schemas/checker.ts";
 import type { ToolRegistry } from "../tools/registry.ts";
 import { Acquisition, acquisitionDefaults } from "./acquisition/acquisition.ts";
 import { freeOf } from "./acquisition/state.ts";
@@ -48,6 +49,9 @@ export interface WorkerDeps {
   readonly checkpoints: Checkpoints;
   readonly models: ModelPort;
   readonly tools: ToolRegistry;
+  readonly schemas: Pick<SchemaChecker, "check">;
+  /** Where it is absent, chats do without the servers that they bring along. */
+  readonly mcp?: WorkerMcp;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -40,6 +40,13 @@ function pieceOf(part: Part): Piece | null {
       );
     case "file":
       return tool(`· ${part.filename ?? "file"} (${part.media_type})`);
+    case "structured-output": {
+      if (part.outcome === "valid") return tool("✓ the result fits its schema");
+      const [error] = part.errors ?? [];
+      const where = error === undefined ? "" : `: ${error.path} ${error.message}`;
+      const then = part.repairing === true ? " (asking again)" : "";
+      return tool(oneLine(`✗ the result does not fit its schema${where}`) + then);
+    }
     case "custom":
       return null;
     default:

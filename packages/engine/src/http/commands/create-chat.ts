@@ -6,6 +6,7 @@ import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { create, principalScope, requestKey, type Answer } from "./once.ts";
+import { checkResponseFormat } from "./response-format.ts";
 
 export async function createChatCommand(
   context: HttpContext,
@@ -15,6 +16,7 @@ export async function createChatCommand(
 ): Promise<Answer<CreateChatAnswer>> {
   const { client_id, ...request } = body;
   checkModel(body.model, context);
+  await checkResponseFormat(body.response_format, context);
   checkChatLimits(body, context);
   const parts = partsOf(body.content, context);
   const key = requestKey(caller, principalScope, client_id ?? headerKey, ["createChat", request]);
@@ -41,6 +43,7 @@ export async function createChatCommand(
       const message = {
         role: "user",
         parts,
+        response_format: body.response_format ?? null,
         client_id: client_id ?? null,
         created_by: caller.principalId,
       } as const;

@@ -5,6 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { requestKey, update, type Answer } from "./once.ts";
+import { checkResponseFormat } from "./response-format.ts";
 
 export async function editMessageCommand(
   context: HttpContext,
@@ -18,6 +19,7 @@ export async function editMessageCommand(
   const { messageId } = target;
   checkModel(body.model, context);
   const parts = partsOf(body.content, context);
+  await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, [
     "editMessage",
     id,
@@ -30,6 +32,7 @@ export async function editMessageCommand(
       parts,
       ...(body.model === undefined ? {} : { model: body.model }),
       ...(body.reasoning_effort === undefined ? {} : { reasoning_effort: body.reasoning_effort }),
+      ...(body.response_format === undefined ? {} : { response_format: body.response_format }),
       client_id: client_id ?? null,
       created_by: caller.principalId,
       keep_queue: body.keep_queue ?? false,

@@ -5,6 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { requestKey, update, type Answer } from "./once.ts";
+import { checkResponseFormat } from "./response-format.ts";
 
 export async function sendMessageCommand(
   context: HttpContext,
@@ -17,12 +18,14 @@ export async function sendMessageCommand(
   const { client_id, ...request } = body;
   checkModel(body.model, context);
   const parts = partsOf(body.content, context);
+  await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
   return await update(context.machine, id, key, "http.send_message", async (bundle) => {
     const message = {
       parts,
       model: body.model ?? null,
       reasoning_effort: body.reasoning_effort ?? null,
+      response_format: body.response_format ?? null,
       client_id: client_id ?? null,
       created_by: caller.principalId,
     };

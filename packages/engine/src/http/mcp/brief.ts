@@ -54,6 +54,8 @@ function shown(part: Part): string {
     case "reasoning":
     case "tool-call":
     case "custom":
+    // The result stands in the text, too.
+    case "structured-output":
       return "";
   }
 }

@@ -14,6 +14,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { ModelRequest } from "../model-port.ts";
 import type { ModelCapabilities } from "../model-table.ts";
 import { assemblePrompt, type Flavour } from "../prompt.ts";
+import { withResponseFormat } from "../response-format.ts";
 import { markCachePoints } from "../cache-points.ts";
 import { allowedOptions, sendableOptions } from "../provider-options.ts";
 import type { SilenceLimits } from "../silence.ts";
@@ -155,7 +156,9 @@ function provider(clock: Clock, shape: ProviderShape): Provider {
     optionNames: allowedOptions(flavour, shape.optionNames),
     adapter(request, silence) {
       const model = request.model.slice(name.length + 1);
-      const optionsFor = (plain: boolean) => callOptions(request, shape, model, plain);
+      const format = request.response_format ?? null;
+      const optionsFor = (plain: boolean) =>
+        withResponseFormat(callOptions(request, shape, model, plain), format, flavour, model);
       return {
         provider: name,
         wire: wireOf(flavour),

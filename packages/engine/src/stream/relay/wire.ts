@@ -116,6 +116,7 @@ const livePartTypes: Readonly<Record<LivePart["type"], true>> = {
   source: true,
   file: true,
   custom: true,
+  "structured-output": true,
   "tool-progress": true,
   truncated: true,
 };

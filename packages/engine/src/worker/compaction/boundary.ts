@@ -47,14 +47,17 @@ export function boundaryMessages(
       is_boundary: true,
       parts: [{ type: "text", text: `${preface}\n\n${summary}` }, markPart(carried)],
     },
-    ...replayed.map(({ parts, model: asked, reasoning_effort, created_by }): NewMessage => ({
-      role: "user",
-      visibility: "model",
-      parts,
-      model: asked,
-      reasoning_effort,
-      created_by,
-    })),
+    ...replayed.map(
+      ({ parts, model: asked, reasoning_effort, response_format, created_by }): NewMessage => ({
+        role: "user",
+        visibility: "model",
+        parts,
+        model: asked,
+        reasoning_effort,
+        response_format,
+        created_by,
+      }),
+    ),
     {
       role: "assistant",
       visibility: "user",

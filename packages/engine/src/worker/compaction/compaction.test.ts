@@ -34,7 +34,10 @@ const result = (output: string): MessageRow =>
     role: "tool",
     parts: [{ type: "tool-result", tool_call_id: "c", tool_name: "look", output, is_error: false }],
   });
-const boundary = (value = "in short", carried = { steps: 0, recoveries: 0 }): MessageRow =>
+const boundary = (
+  value = "in short",
+  carried = { steps: 0, recoveries: 0, repairs: 0 },
+): MessageRow =>
   messageIn({
     id: ++ids,
     role: "system",
@@ -122,7 +125,7 @@ describe("an overflow", () => {
   });
 
   test("is given up on when the turn overflows again and again, and begins anew with the user's next message", () => {
-    const often = boundary("", { steps: 9, recoveries: recoveriesMax });
+    const often = boundary("", { steps: 9, recoveries: recoveriesMax, repairs: 0 });
     const copy = user("a", { visibility: "model" });
     const context = [often, copy, calling(), result("r")];
     expect(recoveryOf(context, 70)).toMatchObject({ possible: false });
@@ -131,13 +134,13 @@ describe("an overflow", () => {
 });
 
 test("what a boundary carries over counts until a user writes", () => {
-  const marked = boundary("", { steps: 7, recoveries: 2 });
+  const marked = boundary("", { steps: 7, recoveries: 2, repairs: 0 });
   const copy = user("a", { visibility: "model" });
-  expect(markOf([marked])).toEqual({ steps: 7, recoveries: 2 });
+  expect(markOf([marked])).toEqual({ steps: 7, recoveries: 2, repairs: 0 });
   expect(markOf([messageIn({ is_boundary: true, parts: text("cleared") })])).toBeNull();
-  expect(carriedInto([marked, copy])).toEqual({ steps: 7, recoveries: 2 });
-  expect(carriedInto([marked, copy, user("b")])).toEqual({ steps: 0, recoveries: 0 });
-  expect(carriedInto([user("a")])).toEqual({ steps: 0, recoveries: 0 });
+  expect(carriedInto([marked, copy])).toEqual({ steps: 7, recoveries: 2, repairs: 0 });
+  expect(carriedInto([marked, copy, user("b")])).toEqual({ steps: 0, recoveries: 0, repairs: 0 });
+  expect(carriedInto([user("a")])).toEqual({ steps: 0, recoveries: 0, repairs: 0 });
 });
 
 describe("the conversation as text", () => {
@@ -217,7 +220,11 @@ test("a boundary: the summary, copies for the model only, and what people see", 
   const asked = user("and now?", { model: "test/other", client_id: "mine" });
   const key = { chat_id: "x", history_version: 4, generation_attempt: 2 };
   const summary = { text: " in \0short ", model: "test/model", usage: { input_tokens: 5 } };
-  const rows = boundaryMessages(key, "asked", summary, [asked], { steps: 3, recoveries: 0 });
+  const rows = boundaryMessages(key, "asked", summary, [asked], {
+    steps: 3,
+    recoveries: 0,
+    repairs: 0,
+  });
   expect(rows.map(({ role, visibility }) => [role, visibility])).toEqual([
     ["system", "model"],
     ["user", "model"],

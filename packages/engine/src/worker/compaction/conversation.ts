@@ -108,6 +108,7 @@ function textOf(part: Part, outputBytesMax: number): string {
     // What a model thought is not sent back to another one, and a part that only its provider understands helps nobody.
     case "reasoning":
     case "custom":
+    case "structured-output":
       return "";
     default:
       return part satisfies never;

@@ -10,14 +10,16 @@ export interface Carried {
   readonly steps: number;
   /** How often this turn was compacted because its context had overflowed. */
   readonly recoveries: number;
+  /** How often the model was told in this turn that its result is not what was asked for. */
+  readonly repairs: number;
 }
 
 const kind = "parley.compaction";
-const nothing: Carried = { steps: 0, recoveries: 0 };
+const nothing: Carried = { steps: 0, recoveries: 0, repairs: 0 };
 
 /** A part of the hidden summary; prompts leave it out. */
-export function markPart({ steps, recoveries }: Carried): CustomPart {
-  return { type: "custom", kind, provider_metadata: { parley: { steps, recoveries } } };
+export function markPart({ steps, recoveries, repairs }: Carried): CustomPart {
+  return { type: "custom", kind, provider_metadata: { parley: { steps, recoveries, repairs } } };
 }
 
 /** What was carried into this context; null where it does not begin with a compaction. */
@@ -28,8 +30,12 @@ export function markOf(
   if (first?.is_boundary !== true) return null;
   const mark = first.parts.find(isMark);
   if (mark === undefined) return null;
-  const { steps, recoveries } = mark.provider_metadata?.["parley"] ?? {};
-  return { steps: numberOf(steps), recoveries: numberOf(recoveries) };
+  const { steps, recoveries, repairs } = mark.provider_metadata?.["parley"] ?? {};
+  return {
+    steps: numberOf(steps),
+    recoveries: numberOf(recoveries),
+    repairs: numberOf(repairs),
+  };
 }
 
 /**

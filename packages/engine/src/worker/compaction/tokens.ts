@@ -30,6 +30,11 @@ export function tokensInUse(context: readonly Counted[]): number {
   );
 }
 
+/** What no provider has counted yet: what has come since the newest reply that one did count, or everything. */
+export function uncounted<M extends Counted>(context: readonly M[]): readonly M[] {
+  return context.slice(context.findLastIndex(isCounted) + 1);
+}
+
 /** How many of them were there at once after the boundary, so that no compaction can take them away. */
 export function tokensAtStart(context: readonly Counted[]): number {
   if (context[0]?.is_boundary !== true) return 0;
@@ -40,7 +45,7 @@ export function tokensAtStart(context: readonly Counted[]): number {
 }
 
 function isCounted({ role, usage }: Counted): boolean {
-  return role === "assistant" && (usage?.input_tokens ?? 0) > 0;
+  return role === "assistant" && usage?.estimated !== true && (usage?.input_tokens ?? 0) > 0;
 }
 
 function tokensOf(part: Part): number {
@@ -56,6 +61,7 @@ function tokensOf(part: Part): number {
       return fileTokens;
     case "source":
     case "custom":
+    case "structured-output":
       return 0;
     default:
       return part satisfies never;

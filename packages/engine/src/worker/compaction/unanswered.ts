@@ -1,4 +1,5 @@
 import type { MessageRow } from "../../domain/rows.ts";
+import { isRepairNote } from "../structured/repair.ts";
 
 type Entry = Pick<MessageRow, "role" | "parts" | "finish_reason" | "is_boundary">;
 
@@ -7,7 +8,10 @@ type Entry = Pick<MessageRow, "role" | "parts" | "finish_reason" | "is_boundary"
  * middle of a turn with tools that is the message which began it, and whatever has steered it since.
  */
 export function unanswered<M extends Entry>(context: readonly M[]): M[] {
-  const answered = context.findLastIndex(endsTurn);
+  // One that was not what it should have been has not answered anything yet.
+  const answered = context.findLastIndex(
+    (message, at) => endsTurn(message) && !isRepairNote(context[at + 1]),
+  );
   return context.slice(answered + 1).filter(({ role }) => role === "user");
 }
 

@@ -1,4 +1,5 @@
 import type { LivePart } from "@parley/protocol";
+import type { MessageRow } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
 import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
 import { ModelError } from "../../models/model-port.ts";
@@ -15,6 +16,7 @@ import { carriedInto } from "../compaction/mark.ts";
 import { compactionRequest, halvingsMax } from "../compaction/request.ts";
 import { unanswered } from "../compaction/unanswered.ts";
 import { episodeOf } from "../ports.ts";
+import { askedOf } from "../structured/asked.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
@@ -48,15 +50,24 @@ export async function compactionStep(
   throwIfCancelled(ctx.signal);
   return await ctx.commit("worker.step", async (bundle) => {
     // Asked for between turns, it is all there is to do: nobody waits for an answer.
-    const replayed = bundle.flags.compact_only ? [] : unanswered(transcript.context);
+    const { turn_message_id } = ctx.row;
+    const replayed = bundle.flags.compact_only
+      ? []
+      : unanswered(transcript.context).map((message) => ofTurn(message, turn_message_id));
     const { recoveries } = carriedInto(transcript.context);
     const messages = boundaryMessages(key, reason, summary, replayed, {
       steps: bundle.flags.compact_only ? 0 : stepsOf(transcript),
       recoveries: recoveries + (reason === "overflow" ? 1 : 0),
+      repairs: askedOf(transcript.context, turn_message_id)?.repairs ?? 0,
     });
     await commitStep(bundle, { messages });
     return await advance(ctx, bundle, grown(bundle, transcript, []));
   });
+}
+
+/** A copy is younger than the turn that it is replayed in: what an older turn was asked for must not become its own. */
+function ofTurn(message: MessageRow, turnMessageId: number | null): MessageRow {
+  return message.id >= (turnMessageId ?? 0) ? message : { ...message, response_format: null };
 }
 
 async function summarise(

@@ -7,6 +7,7 @@ import type { Random } from "../../lib/random.ts";
 import type { ModelPort } from "../../models/model-port.ts";
 import type { RetryLimits } from "../../models/retry-policy.ts";
 import type { Database } from "../../postgres/database.ts";
+import type { SchemaChecker } from "../../schemas/checker.ts";
 import type { ToolRegistry } from "../../tools/registry.ts";
 import type { CompactionOptions } from "../compaction/options.ts";
 import type { WorkerObserver } from "../observer.ts";
@@ -32,6 +33,8 @@ export interface TaskServices {
   readonly checkpoints: Checkpoints;
   readonly models: ModelPort;
   readonly tools: ToolRegistry;
+  readonly schemas: Pick<SchemaChecker, "check">;
+  readonly mcp: WorkerMcp | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

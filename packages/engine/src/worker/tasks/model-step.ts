@@ -15,6 +15,9 @@ import type { EpisodeKey } from "../../parts/ports.ts";
 import { recoveryOf } from "../compaction/recovery.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
 import { episodeOf } from "../ports.ts";
+import { askedOf } from "../structured/asked.ts";
+import { isLastWord, judge } from "../structured/judge.ts";
+import { repairNote } from "../structured/repair.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
@@ -60,10 +63,24 @@ async function call(
   try {
     const reply = await ctx.models.stream(request, onPart);
     if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
-    return reply;
+    return await judged(ctx, transcript, reply, onPart);
   } finally {
     writer.close();
   }
+}
+
+/** A reply that ends its turn says itself whether it is what was asked for: as its last part, live and committed. */
+async function judged(
+  ctx: TaskContext,
+  { context }: Transcript,
+  reply: ModelReply,
+  onPart: (live: LivePart) => void,
+): Promise<ModelReply> {
+  const asked = askedOf(context, ctx.row.turn_message_id);
+  if (asked === null || !isLastWord(reply)) return reply;
+  const part = await judge(asked, reply, ctx.schemas);
+  onPart({ ...part, index: reply.parts.length });
+  return { ...reply, parts: [...reply.parts, part] };
 }
 
 /** Commits the reply, and in the same bundle begins the next step or ends the turn. */
@@ -96,12 +113,14 @@ async function commitReply(
         "not_run",
       )
     : null;
+  const repair = repairOf(reply);
   return await ctx.commit("worker.step", async (bundle) => {
     const tools = bundle.chat.client_tools;
     const executions = cutOff
       ? []
       : calls.map((part) => executionOf(part, tools, (name) => ctx.tools.get(name), ctx.limits));
-    await commitStep(bundle, { messages: notRun ? [message, notRun] : [message], executions });
+    const messages = [message, ...(notRun ? [notRun] : []), ...(repair ? [repair] : [])];
+    await commitStep(bundle, { messages, executions });
     const open = executions.length > 0 ? await readTrackedCalls(bundle.tx, ctx.chatId) : [];
     return await advance(ctx, bundle, grown(bundle, transcript, open), cutOff);
   });
@@ -158,6 +177,7 @@ function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {
     system_prompt: row.system_prompt,
     messages: transcript.context.map(promptMessage),
     tools: offersOf(ctx, row, model),
+    response_format: askedOf(transcript.context, row.turn_message_id)?.format ?? null,
     used_call_ids: transcript.usedCallIds,
     signal,
   };
@@ -166,6 +186,11 @@ function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {
 function promptMessage({ role, parts, finish_reason, model }: PromptMessage): PromptMessage {
   // The model of a user's message is the one that was asked for, not one that wrote it.
   return { role, parts, finish_reason, model: role === "assistant" ? model : null };
+}
+
+function repairOf({ parts }: ModelReply): NewMessage | null {
+  const last = parts.at(-1);
+  return last?.type === "structured-output" && last.repairing === true ? repairNote(last) : null;
 }
 
 /** The client's tools come first where names meet: the chat declared them for itself. */

@@ -14,6 +14,13 @@ export interface Runtime {
   timer(ms: number, label: string, fn: () => void): Timer;
   /** Calls `fn` once when the screen is drawn next, or soon where none is drawn (a hidden tab). Absent: there is no screen. */
   frame?: ((fn: () => void) => Timer) | undefined;
+  /**
+   * Runs `fn` when no other page of this browser runs anything under that name; nothing at all when the signal is aborted
+   * before. Never rejects for that; `fn` must not reject. Absent: pages know nothing of each other.
+   */
+  exclusive?:
+    | ((name: string, signal: AbortSignal, fn: () => Promise<void>) => Promise<void>)
+    | undefined;
 }
 
 export interface Timer {
@@ -30,6 +37,7 @@ export const systemRuntime: Runtime = {
     return { cancel: () => clearTimeout(handle) };
   },
   frame: animationFrames(),
+  exclusive: webLocks(),
 };
 
 /** A hidden tab draws nothing, and is to be up to date when it is looked at again. */
@@ -54,6 +62,24 @@ function animationFrames(): Runtime["frame"] {
     const late = setTimeout(once, hiddenFrameMs);
     const handle = requestAnimationFrame(once);
     return { cancel };
+  };
+}
+
+interface LockManager {
+  request(name: string, options: { signal: AbortSignal }, fn: () => Promise<void>): Promise<void>;
+}
+
+/** Missing on pages that came over plain HTTP. */
+function webLocks(): Runtime["exclusive"] {
+  const { navigator } = globalThis as unknown as { navigator?: { locks?: LockManager } };
+  const locks = navigator?.locks;
+  if (locks === undefined) return undefined;
+  return async (name, signal, fn) => {
+    try {
+      await locks.request(name, { signal }, fn);
+    } catch {
+      // Aborted while it waited: what `fn` does is its own.
+    }
   };
 }
 

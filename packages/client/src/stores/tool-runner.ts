@@ -21,8 +21,12 @@ export interface ToolRunnerOptions {
   actions(): readonly PendingAction[];
 }
 
-/** A result whose submission failed is submitted again after this, while the chat still waits for it. */
-const submitAgainMs = 3_000;
+/** A result whose submission failed is submitted again after this, doubled each time, while the chat waits for it. */
+const submitAgainMsMin = 1_000;
+const submitAgainMsMax = 60_000;
+
+/** Another page learns from its own stream that a call has been answered, which may take this much longer than here. */
+const otherPagesLagMs = 2_000;
 
 /** Runs the calls that a chat waits for, each once, however many components offer the same tool. */
 export class ToolRunner {
@@ -73,25 +77,51 @@ export class ToolRunner {
   /** Never rejects. */
   async #run(action: PendingAction, handler: ClientToolHandler): Promise<void> {
     const { client, chatId } = this.#options;
+    const { runtime } = client;
     const { tool_call_id } = action;
     const abort = new AbortController();
     const { signal } = abort;
     this.#running.set(tool_call_id, abort);
-    const result = await resultOf(handler, action, signal);
-    while (!signal.aborted) {
-      try {
-        // oxlint-disable-next-line no-await-in-loop
-        await client.submitToolResults(chatId, [result], { signal });
-        break;
-      } catch (error) {
-        // Answered elsewhere, stopped, gone: the first result has won.
-        if (error instanceof ParleyApiError && error.status < 500) break;
-        // oxlint-disable-next-line no-await-in-loop
-        await sleep(client.runtime, submitAgainMs, "tool result again", signal);
-      }
+    const answer = async () => {
+      if (signal.aborted) return;
+      await this.#submit(await resultOf(handler, action, signal), signal);
+    };
+    if (runtime.exclusive === undefined) await answer();
+    else {
+      const name = `parley tool ${chatId} ${tool_call_id}`;
+      await runtime.exclusive(name, signal, async () => {
+        await answer();
+        await aborted(signal);
+        await sleep(runtime, otherPagesLagMs, "tool lag", undefined);
+      });
     }
     if (!signal.aborted) this.#answered.add(tool_call_id);
     this.#running.delete(tool_call_id);
+  }
+
+  async #submit(result: ToolResult, signal: AbortSignal): Promise<void> {
+    const { client, chatId } = this.#options;
+    let submitted = result;
+    for (let pauseMs = submitAgainMsMin; !signal.aborted;) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop
+        await client.submitToolResults(chatId, [submitted], { signal });
+        return;
+      } catch (error) {
+        const status = error instanceof ParleyApiError ? error.status : 0;
+        // Answered elsewhere, stopped, gone: the first result has won.
+        if (status === 404 || status === 409) return;
+        if ((status === 400 || status === 413) && submitted === result) {
+          // What cannot be sent as it is must not keep the model waiting.
+          const detail = (error as ParleyApiError).detail;
+          submitted = failed(result.tool_call_id, `the result was refused: ${detail}`);
+          continue;
+        }
+        // oxlint-disable-next-line no-await-in-loop
+        await sleep(client.runtime, pauseMs, "tool result again", signal);
+        pauseMs = Math.min(submitAgainMsMax, pauseMs * 2);
+      }
+    }
   }
 }
 
@@ -110,9 +140,19 @@ async function resultOf(
     const output = await handler(input, { tool_call_id, signal });
     return { tool_call_id, output: jsonOf(output) };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { tool_call_id, output: { error: message }, is_error: true };
+    return failed(tool_call_id, error instanceof Error ? error.message : String(error));
   }
+}
+
+function failed(tool_call_id: string, error: string): ToolResult {
+  return { tool_call_id, output: { error }, is_error: true };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
 }
 
 /** As the server will read it. @throws TypeError where it is no JSON. */

@@ -87,6 +87,7 @@ export function chat(more: Partial<Chat> = {}): Chat {
     last_error: null,
     retry_state: null,
     requires_action_deadline_at: null,
+    last_message_at: at,
     created_at: at,
     updated_at: at,
     ...more,

@@ -100,6 +100,8 @@ export const chatSchema = z.object({
   last_error: chatErrorSchema.nullable(),
   retry_state: retryStateSchema.nullable(),
   requires_action_deadline_at: z.iso.datetime().nullable(),
+  /** When a message last entered the history, or changed in it: what lists are in the order of. */
+  last_message_at: z.iso.datetime(),
   created_at: z.iso.datetime(),
   updated_at: z.iso.datetime(),
 });

@@ -7,11 +7,7 @@ export function isNewerChat(a: Chat, b: Chat): boolean {
 
 /** The order of `GET /chats`: the one with the newest message first. */
 export function compareChats(a: Chat, b: Chat): number {
-  const [at, other] = [lastMessageMs(a), lastMessageMs(b)];
+  const [at, other] = [Date.parse(a.last_message_at), Date.parse(b.last_message_at)];
   if (at !== other) return other - at;
   return a.id < b.id ? 1 : a.id > b.id ? -1 : 0;
-}
-
-function lastMessageMs(chat: Chat & { last_message_at?: string }): number {
-  return Date.parse(chat.last_message_at ?? chat.created_at);
 }

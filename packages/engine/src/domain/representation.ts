@@ -29,6 +29,7 @@ export function chatOf(row: ChatRow): Chat {
     last_error: row.last_error,
     retry_state: row.retry_state,
     requires_action_deadline_at: row.requires_action_deadline_at?.toISOString() ?? null,
+    last_message_at: row.last_message_at.toISOString(),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   };

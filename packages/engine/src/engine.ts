@@ -53,6 +53,8 @@ export interface EngineDeps {
   readonly version: string;
   /** The embedding application's own tools. */
   readonly tools?: readonly Tool[];
+  /** The folder of the built web application. Absent: there is a plain page at `/`. */
+  readonly webRoot?: string | undefined;
   /** Instead of the providers that the configuration names: for tests and the simulator. */
   readonly models?: ModelPort;
   /** Instead of sockets, and of what observes a whole process: for the simulator. */
@@ -60,8 +62,6 @@ export interface EngineDeps {
 }
 
 export interface EngineNetwork {
-  /** The folder of the built web application. Absent: there is a plain page at `/`. */
-  readonly webRoot?: string | undefined;
   readonly http: HttpDoor;
   readonly relay: RelayNetwork;
 }
@@ -110,6 +110,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     metrics: parts.metrics,
     observer: parts.metrics,
     version: deps.version,
+    webRoot: deps.webRoot,
     limits: {
       messageBodyBytesMax: config.messageBodyBytesMax,
       queueMessagesMax: config.queueMessagesMax,
@@ -128,7 +129,6 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
 
 /** Everything that a replica is made of but its HTTP server. */
 export type Parts = ReturnType<typeof assemble>;
-    webRoot: deps.webRoot,
 
 function assemble(
   config: Config,

@@ -79,11 +79,10 @@ export interface TestServerOptions {
   worker?: () => "held" | "lost" | "none";
   port?: number;
   publicHosts?: readonly string[];
+  webRoot?: string;
 }
 
 const models: ModelInfo[] = [
-  files?: FileStore;
-  webRoot?: string;
   { id: "demo/demo", provider: "demo", name: "Demo", ...unknownTraits },
   {
     id: "demo/echo",
@@ -149,6 +148,7 @@ export async function startHttpServer(
     ...(options.limits ? { limits: options.limits } : {}),
     ...(options.metrics ? { metrics: options.metrics } : {}),
     ...(options.publicHosts ? { publicHosts: options.publicHosts } : {}),
+    webRoot: options.webRoot,
   });
   const { port } = await server.listen("127.0.0.1", options.port ?? 0);
   const url = `http://127.0.0.1:${port}`;
@@ -156,7 +156,6 @@ export async function startHttpServer(
   const newCaller: TestHttpServer["newCaller"] = async (who = {}) => {
     const token = newToken(random);
     return await database.write(async (tx) => {
-    webRoot: options.webRoot,
       const principal = await insertPrincipal(tx, {
         id: random.uuid(),
         name: "somebody",

@@ -12,6 +12,6 @@ export * from "./model-settings.ts";
 export * from "./parts.ts";
 export * from "./requests.ts";
 export * from "./response-format.ts";
-export * from "./stream-close.ts";
 export * from "./session.ts";
+export * from "./stream-close.ts";
 export * from "./usage.ts";

@@ -71,8 +71,6 @@ export const settings = {
       "Folder of the embedded database, the first-use token and the addresses of running servers. " +
       "Several servers of one user may share it.",
   }),
-  single: setting({
-    section: "Between servers",
   web: setting({
     section: "Server",
     env: "PARLEY_WEB",
@@ -82,6 +80,8 @@ export const settings = {
     description:
       "Whether the web application is served at `/`. Without it there is a plain page that says how to use the API.",
   }),
+  single: setting({
+    section: "Between servers",
     env: "PARLEY_SINGLE",
     flag: "single",
     parser: boolean,

@@ -25,25 +25,24 @@ import { mcpRoute } from "./mcp/route.ts";
 import { describeApi } from "./openapi.ts";
 import { createRefuse, replyWithProblems } from "./problem-replies.ts";
 import { chatRoutes } from "./routes/chats.ts";
-import { fileRoutes } from "./routes/files.ts";
 import { plainHomeRoute, webHomeRoute } from "./routes/home.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { queueRoutes } from "./routes/queue.ts";
+import { sessionRoutes } from "./routes/session.ts";
 import { streamRoutes } from "./routes/streams.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { turnRoutes } from "./routes/turn.ts";
 import type { StreamContext } from "./transports/open.ts";
-import { sessionRoutes } from "./routes/session.ts";
 import { StreamRegistry } from "./transports/stream-registry.ts";
 import { acceptWebSockets } from "./transports/upgrade.ts";
+import { isNavigation, WebApp } from "./web/web-app.ts";
 
 /** How requests come in, instead of a port: for the simulator. */
 export type HttpDoor = (app: Pick<App, "inject">) => { url: string; port: number };
 
 export interface HttpServerOptions {
-import { isNavigation, WebApp } from "./web/web-app.ts";
   readonly door?: HttpDoor;
   readonly machine: Machine;
   readonly database: Database;
@@ -62,6 +61,8 @@ import { isNavigation, WebApp } from "./web/web-app.ts";
   readonly publicHosts?: readonly string[];
   /** Named in the OpenAPI document. */
   readonly version?: string;
+  /** The folder of the built web application. Absent: a plain page in its place. */
+  readonly webRoot?: string | undefined;
   /** Check every answer against its schema: for tests. */
   readonly checkAnswers?: boolean;
 }
@@ -73,8 +74,6 @@ export interface HttpServer {
   onCommits(commits: readonly Commit[]): void;
   /** Changes made elsewhere, from the bus. */
   onHint(hint: ChatHint): void;
-  /** The folder of the built web application. Absent: a plain page in its place. */
-  readonly webRoot?: string | undefined;
   /**
    * Takes no new work and no new streams from now on, and fails readiness. Reads, and calls that end something (stop
    * above all), go on until `close`.
@@ -175,6 +174,7 @@ class FastifyServer implements HttpServer {
       async (api) => {
         api.addHook("onRoute", refuseUnknownQueries);
         for (const routes of apiRoutes) routes(api, context);
+        sessionRoutes(api, context, { version, site: context.site });
         documentRoute(api);
       },
       { prefix: "/api/v1" },
@@ -191,8 +191,6 @@ class FastifyServer implements HttpServer {
     if (this.#options.door) return this.#options.door(this.#app);
     await this.#app.listen({ host, port });
     const address = this.#app.server.address() as AddressInfo;
-        await api.register(async (scope) => await uploadRoute(scope, context));
-        sessionRoutes(api, context, { version, site: context.site });
     this.#site = { ...this.#site, port: address.port };
     return { url: `http://${reachableName(host)}:${address.port}`, port: address.port };
   }

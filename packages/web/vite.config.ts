@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
@@ -8,6 +9,10 @@ const server = process.env["PARLEY_DEV_SERVER"] ?? "http://127.0.0.1:7420";
 
 export default defineConfig({
   root: import.meta.dirname,
+  resolve: {
+    // Its part of the Markdown renderer is not used: HTML in messages is never parsed (conversation/markdown).
+    alias: { "rehype-raw": join(import.meta.dirname, "build/no-html-parser.ts") },
+  },
   plugins: [react(), tailwindcss(), precompress()],
   build: {
     outDir: "dist",

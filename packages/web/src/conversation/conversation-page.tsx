@@ -1,6 +1,53 @@
+import { useChat } from "@parley/client/react";
 import type { ReactNode } from "react";
+import { Link } from "wouter";
+import { Composer } from "../composer/composer.tsx";
+import { QueuePanel } from "../composer/queue-panel.tsx";
+import { PageHeader } from "../shell/page-header.tsx";
+import { Spinner } from "../ui/spinner.tsx";
+import { reasonOf } from "../ui/toast-store.ts";
+import { ActionsPanel } from "./actions-panel.tsx";
+import { ChatHeader } from "./chat-header.tsx";
+import { ConnectionNote } from "./connection-note.tsx";
+import { Thread } from "./thread.tsx";
 
 /** One chat: its transcript, live, and the composer under it. */
 export function ConversationPage({ chatId }: { chatId: string }): ReactNode {
-  return <p className="p-6 text-ink-muted">Chat {chatId}</p>;
+  const { transcript, ended, loadOlder } = useChat(chatId);
+  if (ended !== null && transcript.chat === null) return <Gone error={ended} />;
+  return (
+    <div className="flex h-full min-h-0 flex-col">
+      <ChatHeader chatId={chatId} />
+      <main id="main" tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
+        {transcript.ready ? (
+          <Thread chatId={chatId} loadOlder={loadOlder} />
+        ) : (
+          <div className="grid flex-1 animate-fade place-items-center text-ink-muted [animation-delay:300ms] [animation-fill-mode:backwards]">
+            <Spinner label="Loading the chat" />
+          </div>
+        )}
+        <ConnectionNote chatId={chatId} />
+        <ActionsPanel chatId={chatId} />
+        <QueuePanel chatId={chatId} />
+        <Composer chatId={chatId} />
+      </main>
+    </div>
+  );
+}
+
+function Gone({ error }: { error: Error }): ReactNode {
+  return (
+    <div className="flex h-full flex-col">
+      <PageHeader title="Chat" />
+      <main id="main" tabIndex={-1} className="grid flex-1 place-items-center p-6 text-center">
+        <div className="max-w-sm space-y-3">
+          <h2 className="text-lg font-semibold">This chat cannot be shown</h2>
+          <p className="text-ink-muted">{reasonOf(error)}</p>
+          <Link href="/" className="inline-block text-accent-ink underline underline-offset-4">
+            Begin a new one
+          </Link>
+        </div>
+      </main>
+    </div>
+  );
 }

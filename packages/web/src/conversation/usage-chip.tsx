@@ -1,0 +1,92 @@
+import { useChatValue, useClient } from "@parley/client/react";
+import type { UsageAnswer, UsageTotals } from "@parley/protocol";
+import { Gauge } from "lucide-react";
+import { Popover } from "radix-ui";
+import { useEffect, useState, type ReactNode } from "react";
+import { Spinner } from "../ui/spinner.tsx";
+import { reasonOf } from "../ui/toast-store.ts";
+
+/** What the chat and its sub-agents have used; read when it is opened. */
+export function UsageChip({ chatId }: { chatId: string }): ReactNode {
+  const [open, setOpen] = useState(false);
+  return (
+    <Popover.Root open={open} onOpenChange={setOpen}>
+      <Popover.Trigger
+        aria-label="Usage"
+        className="inline-grid size-9 place-items-center rounded-md text-ink-muted hover:bg-hover hover:text-ink data-[state=open]:bg-hover"
+      >
+        <Gauge size={17} aria-hidden />
+      </Popover.Trigger>
+      <Popover.Portal>
+        <Popover.Content
+          align="end"
+          sideOffset={6}
+          collisionPadding={8}
+          className="z-50 w-80 max-w-[calc(100vw-1rem)] animate-rise rounded-lg border border-line bg-surface p-4 text-sm shadow-pop"
+        >
+          {open && <Usage chatId={chatId} />}
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+function Usage({ chatId }: { chatId: string }): ReactNode {
+  const client = useClient();
+  const version = useChatValue(chatId, (state) => state.transcript.chat?.snapshot_version);
+  const [usage, setUsage] = useState<UsageAnswer | Error | null>(null);
+  useEffect(() => {
+    const stop = new AbortController();
+    client
+      .usage(chatId, { signal: stop.signal })
+      .then(setUsage)
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted)
+          setUsage(error instanceof Error ? error : new Error(String(error)));
+      });
+    return () => stop.abort();
+  }, [client, chatId, version]);
+  if (usage === null) return <Spinner label="Loading usage" />;
+  if (usage instanceof Error) return <p className="text-danger">{reasonOf(usage)}</p>;
+  return (
+    <div className="space-y-4">
+      <Totals title="This chat" totals={usage.own.total} />
+      {usage.family.chats > 1 && (
+        <Totals title={`With ${usage.family.chats - 1} sub-agents`} totals={usage.family.total} />
+      )}
+      {usage.own.models.length > 1 && (
+        <ul className="space-y-1 border-t border-line pt-3">
+          {usage.own.models.map(({ model, total_tokens }) => (
+            <li key={model} className="flex justify-between gap-3">
+              <span className="truncate text-ink-muted">{model}</span>
+              <span className="tabular-nums">{total_tokens.toLocaleString()}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Totals({ title, totals }: { title: string; totals: UsageTotals }): ReactNode {
+  const rows: [string, number][] = [
+    ["Replies", totals.replies],
+    ["Input tokens", totals.input_tokens],
+    ["of them cached", totals.cached_input_tokens],
+    ["Output tokens", totals.output_tokens],
+    ["of them reasoning", totals.reasoning_tokens],
+  ];
+  return (
+    <section>
+      <h2 className="mb-1 font-medium">{title}</h2>
+      <dl className="grid grid-cols-[1fr_auto] gap-x-3 gap-y-0.5 text-ink-muted">
+        {rows.map(([name, count]) => (
+          <div key={name} className="contents">
+            <dt className={name.startsWith("of") ? "pl-3" : ""}>{name}</dt>
+            <dd className="text-right text-ink tabular-nums">{count.toLocaleString()}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}

@@ -62,7 +62,7 @@ export const layers: Readonly<Record<string, Layer>> = {
     ],
   },
   telemetry: { imports: ["lib"], packages: ["pino", "prom-client"] },
-  config: { imports: ["lib", "@parley/protocol"], types: ["tools"], packages: ["zod"] },
+  config: { imports: ["lib", "@parley/protocol"], types: ["domain", "tools"], packages: ["zod"] },
   engine: {
     imports: [
       ...below,

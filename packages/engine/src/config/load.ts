@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { ParleyError } from "../lib/errors.ts";
-import type { ModelRow } from "../models/model-table.ts";
+import type { ModelRow } from "../domain/model-row.ts";
 import type { McpServerDefinition } from "../tools/mcp/definition.ts";
 import { BadValue } from "./parsers.ts";
 import { parseMcpServers } from "./mcp-servers.ts";

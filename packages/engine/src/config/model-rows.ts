@@ -1,6 +1,6 @@
 import { fallbackModelsSchema, modelSettingsSchema, reasoningEffortSchema } from "@parley/protocol";
 import { z } from "zod";
-import type { ModelRow } from "../models/model-table.ts";
+import type { ModelRow } from "../domain/model-row.ts";
 import { place, readJsonList } from "./json-list.ts";
 
 const tokens = z.int().min(1).max(1_000_000_000);

@@ -1,4 +1,4 @@
-import type { ModelRow } from "../models/model-table.ts";
+import type { ModelRow } from "../domain/model-row.ts";
 import type { Config } from "./load.ts";
 import { mcpSecrets } from "./mcp-servers.ts";
 

@@ -9,7 +9,7 @@ import {
 import { systemClock } from "../lib/clock.ts";
 import { seededRandom } from "../lib/random.ts";
 import type { ModelPort, ModelRequest } from "./model-port.ts";
-import type { ModelRow } from "./model-table.ts";
+import type { ModelRow } from "../domain/model-row.ts";
 import { createModels } from "./registry.ts";
 
 let server: ProviderServer;

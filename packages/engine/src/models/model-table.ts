@@ -1,4 +1,5 @@
 import { reasoningEfforts, type ModelSettings, type ReasoningEffort } from "@parley/protocol";
+import type { ModelRow } from "../domain/model-row.ts";
 import { capabilitiesOf, contextWindowOf } from "./ai-sdk/known-models.ts";
 
 /** What a model can do; null: nobody has said. */
@@ -21,24 +22,6 @@ export interface ModelTraits {
   readonly capabilities: ModelCapabilities;
   /** Models that stand in for it while its provider is down. */
   readonly fallback_models: readonly string[];
-}
-
-/** What a deployment says of its models. */
-export interface ModelRow {
-  /** `provider/model`; with `*` at its end, all that begin like that. */
-  readonly model: string;
-  readonly context_window_tokens?: number | undefined;
-  readonly max_output_tokens?: number | undefined;
-  readonly efforts?: readonly ReasoningEffort[] | undefined;
-  readonly default_effort?: ReasoningEffort | undefined;
-  readonly max_effort?: ReasoningEffort | undefined;
-  readonly images?: boolean | undefined;
-  readonly files?: boolean | undefined;
-  readonly tools?: boolean | undefined;
-  readonly reasoning?: boolean | undefined;
-  /** What its calls are made with where neither chat nor message says otherwise. */
-  readonly settings?: ModelSettings | undefined;
-  readonly fallback_models?: readonly string[] | undefined;
 }
 
 /** Nothing is known: what a port says of a model that it only passes on. */

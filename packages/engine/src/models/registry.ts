@@ -24,7 +24,8 @@ import {
   type ModelReply,
   type ModelRequest,
 } from "./model-port.ts";
-import { fittingEffort, ModelTable, type ModelRow } from "./model-table.ts";
+import type { ModelRow } from "../domain/model-row.ts";
+import { fittingEffort, ModelTable } from "./model-table.ts";
 import { silenceDefaults, type SilenceLimits } from "./silence.ts";
 
 export interface ModelsConfig {

@@ -1,5 +1,5 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import { natsServer, postgresServers, systemdAnalyze } from "./test/services.ts";
+import { chromium, natsServer, postgresServers, systemdAnalyze } from "./test/services.ts";
 
 const tests = (suffix: string): string[] => [
   `packages/*/src/**/*${suffix}`,
@@ -21,6 +21,21 @@ const onPostgres = postgresServers().map(({ major, binDir }): TestProjectInlineC
   },
 }));
 
+/** One after the other, and after all others: what a page shows in time is of no use when something else has the machine. */
+function inBrowser(executablePath: string | undefined): TestProjectInlineConfiguration {
+  return {
+    test: {
+      ...timeouts,
+      name: "browser",
+      include: tests(".browser.test.ts"),
+      globalSetup: "packages/web/test/browser-setup.ts",
+      fileParallelism: false,
+      sequence: { groupOrder: 1 },
+      provide: { chromium: executablePath ?? "" },
+    },
+  };
+}
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -41,6 +56,7 @@ export default defineConfig({
       ...(systemdAnalyze() === undefined
         ? []
         : [{ test: { ...timeouts, name: "systemd", include: tests(".systemd.test.ts") } }]),
+      ...(chromium() === undefined ? [] : [inBrowser(chromium())]),
     ],
   },
 });

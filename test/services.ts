@@ -69,7 +69,7 @@ export function services(): Service[] {
     },
     {
       name: "browser",
-      found: inPath("chromium") ?? inPath("chromium-browser") ?? inPath("google-chrome"),
+      found: chromium(),
       hint: "Debian: apt-get install chromium",
       files: countFiles("browser"),
     },
@@ -97,6 +97,11 @@ export function natsServer(): string | undefined {
 /** Where `systemd-analyze` is, or undefined. */
 export function systemdAnalyze(): string | undefined {
   return inPath("systemd-analyze");
+}
+
+/** Where a Chromium is, or undefined. */
+export function chromium(): string | undefined {
+  return inPath("chromium") ?? inPath("chromium-browser") ?? inPath("google-chrome");
 }
 
 function embeddedMajor(): number {

@@ -1,0 +1,19 @@
+import { randomUUID } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { buildWeb } from "../../engine/src/cli/web/build-web.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The program. */
+    chromium: string;
+  }
+}
+
+/** Once before all browser tests: so that no test waits for it. */
+export async function setup(): Promise<void> {
+  const packages = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
+  const outcome = await buildWeb({ packages, unique: randomUUID(), onStart: () => {} });
+  if (outcome.kind === "failed" || outcome.kind === "absent") {
+    throw new Error(`the web application cannot be built: ${JSON.stringify(outcome)}`);
+  }
+}

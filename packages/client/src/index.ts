@@ -15,6 +15,7 @@ export {
   type Transcript,
 } from "./transcript.ts";
 export type { Preview } from "./preview.ts";
+export { structuredOutput, type StructuredOutput } from "./structured-output.ts";
 export { storesOf, type Stores } from "./stores/stores.ts";
 export type { ChatStore } from "./stores/chat-store.ts";
 export type { ChatState, PendingMessage } from "./stores/chat-state.ts";

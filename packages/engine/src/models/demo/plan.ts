@@ -1,5 +1,6 @@
-import type { ErrorKind, JsonObject, Part, ToolResultPart } from "@parley/protocol";
+import type { ErrorKind, Part, ToolResultPart } from "@parley/protocol";
 import type { ModelRequest, PromptMessage } from "../model-port.ts";
+import { exampleOf } from "./example.ts";
 import { echo, helpText, longText, paragraph, resultsText, summary, thoughts } from "./texts.ts";
 
 export interface DemoFailure {
@@ -28,11 +29,13 @@ export function planReply(request: ModelRequest, model: string): DemoPlan {
   if (request.purpose === "compaction") return { ...nothing, text: summary(question) };
   if (model === "echo") return { ...nothing, text: question };
   const results = resultsAtEnd(messages);
-  if (results.length > 0) return { ...nothing, text: resultsText(results) };
+  const result = resultIn(request, question);
+  if (results.length > 0) return { ...nothing, text: result ?? resultsText(results) };
   const words = new Set(question.toLowerCase().match(/[a-z0-9_/]+/g));
   if (words.has("/help") || words.has("help")) return { ...nothing, text: helpText(tools) };
   if (words.has("empty")) return nothing;
   const calls = callsIn(question, tools);
+  if (calls.length === 0 && result !== null) return { ...nothing, text: result };
   const text = words.has("long") ? longText() : calls.length > 0 ? "" : answer(request, question);
   return {
     reasoning: words.has("think") ? thoughts(question) : "",
@@ -44,6 +47,14 @@ export function planReply(request: ModelRequest, model: string): DemoPlan {
     failure: failureIn(question),
     slow: words.has("slow"),
   };
+}
+
+/** Where JSON of a schema was asked for: an example of it; with "wrong" in the question, at first something else. */
+function resultIn({ response_format, messages }: ModelRequest, question: string): string | null {
+  if (!response_format) return null;
+  const isTold = messages.at(-1)?.role === "system";
+  if (/\bwrong\b/i.test(question) && !isTold) return "This is no JSON, as you wished.";
+  return JSON.stringify(exampleOf(response_format.schema));
 }
 
 /** The text of the newest message that a person wrote. */
@@ -106,29 +117,7 @@ function jsonAt(text: string, from: number): string | null {
 /** Something that fits the schema's required fields. */
 function exampleInput(tools: ModelRequest["tools"], name: string): string {
   const schema = tools.find((tool) => tool.name === name)?.input_schema ?? {};
-  const properties = (schema["properties"] ?? {}) as Record<string, JsonObject>;
-  const required = (schema["required"] ?? []) as string[];
-  const fields = required.map((field) => [field, exampleValue(properties[field] ?? {})]);
-  return JSON.stringify(Object.fromEntries(fields));
-}
-
-function exampleValue(schema: JsonObject): JsonObject[string] {
-  const { enum: options, type, default: given, minimum } = schema;
-  if (given !== undefined) return given;
-  if (Array.isArray(options) && options[0] !== undefined) return options[0];
-  switch (type) {
-    case "number":
-    case "integer":
-      return typeof minimum === "number" ? minimum : 1;
-    case "boolean":
-      return true;
-    case "array":
-      return [];
-    case "object":
-      return {};
-    default:
-      return "example";
-  }
+  return JSON.stringify(exampleOf({ type: "object", ...schema }));
 }
 
 const overloaded: DemoFailure = {

@@ -1,7 +1,8 @@
+// First: what components bring along ranks above its base.
+import "./theme/theme.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
-import "./theme/theme.css";
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

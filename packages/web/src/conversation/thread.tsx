@@ -58,7 +58,7 @@ export function Thread({
     <div className="relative min-h-0 flex-1">
       <VList
         ref={list}
-        className="h-full overscroll-contain [scrollbar-gutter:stable]"
+        className="h-full overscroll-contain [scrollbar-gutter:stable_both-edges]"
         role="log"
         aria-label="Conversation"
         tabIndex={0}
@@ -70,7 +70,7 @@ export function Thread({
       >
         {[
           ...rows.map((row, at) => (
-            <div key={row.key} className={column}>
+            <div key={row.key} className={`${column} ${at === 0 ? "pt-6" : ""}`}>
               {at === 0 && transcript.hasMore && <OlderNote />}
               <RowView chatId={chatId} row={row} working={working} waiting={waiting} />
             </div>

@@ -37,7 +37,7 @@ export const UserMessage = memo(function UserMessage({ message }: { message: Mes
   return (
     <div className="group flex flex-col items-end" data-message={message.id}>
       <UserContent parts={message.parts} />
-      <div className="mt-1 flex h-7 items-center gap-0.5">
+      <div className="-mb-6 mt-0.5 flex h-7 items-center gap-0.5">
         {message.replaces !== null && (
           <button
             type="button"

@@ -48,7 +48,7 @@ export function ToolCall(props: ToolCallProps): ReactNode {
             ? progressText(progress)
             : inputSummary(part.input ?? part.input_text ?? "")}
         </span>
-        {state !== "done" && (
+        {state !== "done" && state !== "running" && (
           <span className="shrink-0 text-xs text-ink-muted">{labels[state]}</span>
         )}
         <ChevronRight

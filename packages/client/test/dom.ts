@@ -6,6 +6,8 @@ import { Window } from "happy-dom";
 
 const window = new Window({ url: "http://localhost/" });
 
+export const { document } = window;
+
 const names = [
   "document",
   "Node",

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Message, QueuedMessage, SendMessage, SendMessageAnswer } from "@parley/protocol";
 import { createClient, type Client } from "../src/client.ts";
+import type { ClientOptions } from "../src/options.ts";
 import { storesOf, type Stores } from "../src/stores/stores.ts";
 import type { StreamLimits } from "../src/subscription/options.ts";
 import { at, chat, chatId, message, text } from "./events.ts";
@@ -32,7 +33,7 @@ export interface StoreWorld {
 }
 
 export async function startStoreWorld(
-  options: { retriesMax?: number; token?: () => string; runtime?: ManualRuntime } = {},
+  options: Partial<Omit<ClientOptions, "runtime">> & { runtime?: ManualRuntime } = {},
   limits: Partial<StreamLimits> = {},
 ): Promise<StoreWorld> {
   const server = await startStreamServer();

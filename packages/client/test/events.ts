@@ -74,6 +74,8 @@ export function chat(more: Partial<Chat> = {}): Chat {
     labels: {},
     pinned: false,
     client_tools: [],
+    mcp_servers: [],
+    notices: [],
     owner_id: chatId,
     parent_chat_id: null,
     root_chat_id: chatId,

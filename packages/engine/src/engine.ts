@@ -11,7 +11,9 @@ import { createHttpServer, type HttpDoor } from "./http/server.ts";
 import { systemClock, type Clock } from "./lib/clock.ts";
 import type { Logger } from "./lib/logger.ts";
 import type { Random } from "./lib/random.ts";
+import { Sealer } from "./lib/seal.ts";
 import { livenessDefaults } from "./worker/liveness/options.ts";
+import { ChatServers } from "./machine/chat-servers.ts";
 import { Machine } from "./machine/machine.ts";
 import type { ModelPort } from "./models/model-port.ts";
 import { createModels, ModelsConfigInvalid } from "./models/registry.ts";
@@ -34,6 +36,7 @@ import { SchemaChecker } from "./schemas/checker.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
+import { Reach } from "./tools/mcp/reach.ts";
 import { demoTools } from "./tools/demo-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
 import { subAgentTools } from "./tools/sub-agents/tools.ts";
@@ -42,6 +45,7 @@ import { SubAgentService } from "./worker/sub-agents/service.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
 const relaySecretBytes = 32;
+const secretsKeyBytes = 32;
 
 export interface EngineDeps {
   readonly connection: ConnectionSettings;
@@ -88,7 +92,10 @@ export async function createEngine(config: Config, deps: EngineDeps): Promise<Re
   });
   try {
     const relay = config.single ? null : await relayOptions(config, database, random);
-    return await createReplica(config, assemble(config, deps, database, relay, tools), deps);
+    const sealer = new Sealer(await secretsKey(config, database, random), random);
+    const chatServers = new ChatServers(sealer);
+    const parts = assemble(config, deps, database, relay, tools, chatServers);
+    return await createReplica(config, parts, deps);
   } catch (error) {
     await database.close();
     throw error;
@@ -102,6 +109,11 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     streams: parts.streams,
     watch: parts.watch,
     models: parts.models,
+    chatServers: {
+      servers: parts.chatServers,
+      taken: new Set(config.mcpServers.map(({ name }) => name)),
+      reach: parts.reach,
+    },
     schemas: parts.schemas,
     health: { worker: () => workerHealth(config, parts.worker) },
     clock: deps.clock,
@@ -118,6 +130,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
       clientFrameBytesMax: config.clientFrameBytesMax,
       systemPromptBytesMax: config.systemPromptBytesMax,
       clientToolsMax: config.clientToolsMax,
+      mcpServersMax: config.chatMcpServersMax,
       labelsMax: config.labelsMax,
       pageMessagesMax: config.pageMessagesMax,
     },
@@ -136,6 +149,7 @@ function assemble(
   database: Database,
   relayTo: RelayOptions | null,
   ownTools: readonly Tool[],
+  chatServers: ChatServers,
 ) {
   const { clock, random, version } = deps;
   const logger = (part: string): Logger => deps.logger.child({ part });
@@ -171,8 +185,10 @@ function assemble(
   // A deployment's own tool may have the name of one that only plays.
   const tools = new ToolRegistry(demoTools(common).filter(({ name }) => !own.has(name)));
   for (const tool of ownTools) tools.register(tool);
+  const reach = new Reach(config.mcpPrivateHosts);
   const mcp = new McpTools({
     servers: config.mcpServers,
+    reach,
     version,
     logger: logger("mcp"),
     ...common,
@@ -185,6 +201,7 @@ function assemble(
     database,
     models,
     observer: metrics.worker,
+    servers: chatServers,
     limits: {
       depthMax: config.subAgentDepth,
       busyMax: config.subAgentsPerChat,
@@ -205,6 +222,7 @@ function assemble(
     models,
     schemas,
     tools,
+    mcp: { tools: mcp, servers: chatServers },
     logger: logger("worker"),
     observer: metrics.worker,
     options: {
@@ -265,6 +283,8 @@ function assemble(
     models,
     schemas,
     mcp,
+    reach,
+    chatServers,
     metrics,
     worker,
     subAgents,
@@ -329,6 +349,15 @@ async function relayOptions(
         ? { ca, cert, key, ...(relayTlsName !== null && { serverName: relayTlsName }) }
         : null,
   };
+}
+
+/** What secrets of chats are sealed with, where the deployment has chosen nothing. */
+async function secretsKey(config: Config, database: Database, random: Random): Promise<string> {
+  if (config.secretsKey !== null) return config.secretsKey;
+  const made = Buffer.from(random.bytes(secretsKeyBytes)).toString("base64url");
+  return await database.write(async (tx) => await settingOrInsert(tx, "secrets_key", made), {
+    operation: "secrets.key",
+  });
 }
 
 async function readPem(path: string): Promise<string> {

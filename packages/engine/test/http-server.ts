@@ -5,6 +5,7 @@ import type { Logger } from "../src/lib/logger.ts";
 import { silentLogger } from "../src/lib/logger.ts";
 import { systemRandom } from "../src/lib/random.ts";
 import { hashToken, newToken } from "../src/domain/token.ts";
+import type { ChatServersPolicy } from "../src/http/commands/chat-servers.ts";
 import type { HttpLimits } from "../src/http/limits.ts";
 import type { MetricsPort } from "../src/http/health.ts";
 import { createHttpServer, type HttpServer } from "../src/http/server.ts";
@@ -78,6 +79,7 @@ export interface TestServerOptions {
   metrics?: MetricsPort;
   worker?: () => "held" | "lost" | "none";
   port?: number;
+  chatServers?: ChatServersPolicy;
   publicHosts?: readonly string[];
   webRoot?: string;
 }
@@ -146,6 +148,7 @@ export async function startHttpServer(
     checkAnswers: true,
     version: "1.2.3",
     ...(options.limits ? { limits: options.limits } : {}),
+    ...(options.chatServers ? { chatServers: options.chatServers } : {}),
     ...(options.metrics ? { metrics: options.metrics } : {}),
     ...(options.publicHosts ? { publicHosts: options.publicHosts } : {}),
     webRoot: options.webRoot,

@@ -11,6 +11,8 @@ export interface McpScript {
   /** A call of `wait` was cancelled. */
   onCancel?: () => void;
   onWaiting?: () => void;
+  /** `echo` answers no sooner. */
+  held?: Promise<void>;
   /** Names of tools beside the usual ones. */
   extra?: string[];
 }
@@ -32,8 +34,9 @@ export function scriptedMcp(script: McpScript = {}): McpServer {
       inputSchema: z.object({ text: z.string() }),
       annotations: { readOnlyHint: true },
     },
-    ({ text: said }, { mcpReq }) => {
+    async ({ text: said }, { mcpReq }) => {
       script.onCall?.("echo", { text: said }, mcpReq._meta);
+      await script.held;
       return text(said);
     },
   );

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import type { McpServer } from "@parley/protocol";
 import type { MessageRow, ChatRow } from "../src/domain/rows.ts";
 import type { Commit } from "../src/domain/commit.ts";
 import { noLimits, type RunningLimits } from "../src/domain/running-limits.ts";
@@ -7,6 +8,8 @@ import { systemClock } from "../src/lib/clock.ts";
 import { ManualClock } from "../src/lib/manual-clock.ts";
 import { silentLogger } from "../src/lib/logger.ts";
 import { seededRandom, systemRandom } from "../src/lib/random.ts";
+import { Sealer } from "../src/lib/seal.ts";
+import { ChatServers } from "../src/machine/chat-servers.ts";
 import { Machine } from "../src/machine/machine.ts";
 import { createChat } from "../src/machine/transitions/create-chat.ts";
 import { interrupt } from "../src/machine/transitions/interrupt.ts";
@@ -17,6 +20,9 @@ import { createDatabase, type Database } from "../src/postgres/database.ts";
 import type { NewChat } from "../src/store/chats.ts";
 import { createCheckpoints } from "../src/store/checkpoints.ts";
 import { SchemaChecker } from "../src/schemas/checker.ts";
+import type { McpServerDefinition } from "../src/tools/mcp/definition.ts";
+import { McpTools } from "../src/tools/mcp/mcp-tools.ts";
+import { Reach } from "../src/tools/mcp/reach.ts";
 import { ToolRegistry } from "../src/tools/registry.ts";
 import type { Tool } from "../src/tools/tool.ts";
 import { subAgentTools } from "../src/tools/sub-agents/tools.ts";
@@ -55,6 +61,7 @@ export class Cluster {
   async replica(options: ReplicaOptions = {}): Promise<Replica> {
     const replica = new Replica(this, options);
     this.#replicas.add(replica);
+    await replica.mcp?.start();
     if (options.start !== false) await replica.worker.start();
     return replica;
   }
@@ -162,6 +169,8 @@ export interface ReplicaOptions {
   readonly poolSize?: number;
   readonly start?: boolean;
   readonly limits?: Partial<RunningLimits>;
+  /** MCP servers of the deployment; chats may bring their own along then, on loopback. */
+  readonly mcp?: readonly McpServerDefinition[];
   /** Its models are offered the tools by which they have others work for them. */
   readonly subAgents?: Partial<SubAgentLimits>;
 }
@@ -172,6 +181,8 @@ export class Replica {
   readonly clock = new ManualClock();
   readonly models: ScriptedModels;
   readonly tools: ToolRegistry;
+  readonly mcp: McpTools | null;
+  readonly chatServers: ChatServers;
   readonly schemas = new SchemaChecker({ clock: systemClock });
   readonly database: Database;
   readonly machine: Machine;
@@ -222,6 +233,19 @@ export class Replica {
       bytes: systemRandom(clock).bytes,
     };
     const observer = { ...silentObserver, ...options.observer };
+    this.chatServers = new ChatServers(new Sealer("the same for all replicas", random));
+    this.mcp =
+      options.mcp === undefined
+        ? null
+        : new McpTools({
+            servers: options.mcp,
+            version: "test",
+            clock,
+            random,
+            logger: silentLogger,
+            reach: new Reach(["127.0.0.1"]),
+          });
+    if (this.mcp !== null) this.tools.addSource(this.mcp.source);
     this.subAgents = new SubAgentService({
       machine: this.machine,
       database: this.database,
@@ -229,6 +253,7 @@ export class Replica {
       clock,
       random,
       observer,
+      servers: this.chatServers,
       limits: { depthMax: 3, busyMax: 20, queueMessagesMax: 20, ...options.subAgents },
     });
     if (options.subAgents !== undefined) {
@@ -247,6 +272,7 @@ export class Replica {
       },
       models: this.models,
       tools: this.tools,
+      ...(this.mcp !== null && { mcp: { tools: this.mcp, servers: this.chatServers } }),
       schemas: this.schemas,
       clock,
       random,
@@ -257,7 +283,12 @@ export class Replica {
   }
 
   /** Makes a chat as the API does: one bundle, offered to this replica's worker. */
-  async create(content = "hello", over: Partial<NewChat> = {}, acquire = true): Promise<string> {
+  async create(
+    content = "hello",
+    over: Partial<NewChat> = {},
+    acquire = true,
+    servers: readonly McpServer[] = [],
+  ): Promise<string> {
     const id = randomUUID();
     const chat: NewChat = {
       id,
@@ -275,13 +306,24 @@ export class Replica {
     };
     await this.machine.create(
       chat,
-      async (bundle) =>
+      async (bundle) => {
         await createChat(bundle, {
           messages: [{ role: "user", parts: [{ type: "text", text: content }] }],
-        }),
+        });
+        if (servers.length === 0) return;
+        await bundle.set(await this.chatServers.replace(bundle.tx, bundle.chat, servers));
+      },
       { acquire, operation: "api.create" },
     );
     return id;
+  }
+
+  /** Gives the chat MCP servers as the API does. */
+  async bring(chatId: string, servers: readonly McpServer[]): Promise<void> {
+    await this.machine.lock(chatId, async (chat, transaction) => {
+      const shown = await this.chatServers.replace(transaction.tx, chat, servers);
+      await transaction.patch(chatId, shown);
+    });
   }
 
   async send(
@@ -326,6 +368,7 @@ export class Replica {
     this.#stopped = true;
     this.cutOff = true;
     await this.worker.kill();
+    await this.mcp?.stop();
     await this.schemas.stop();
     await this.checkpoints.stop();
     this.parts.stop();
@@ -336,6 +379,7 @@ export class Replica {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.worker.stop();
+    await this.mcp?.stop();
     await this.schemas.stop();
     await this.checkpoints.stop();
     this.parts.stop();

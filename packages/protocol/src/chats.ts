@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { jsonObjectSchema } from "./json.ts";
 import { limits } from "./limits.ts";
+import { chatMcpServerSchema, chatNoticeSchema } from "./mcp-servers.ts";
 
 export const statusSchema = z.enum([
   "waiting",
@@ -86,6 +87,10 @@ export const chatSchema = z.object({
   labels: labelsSchema,
   pinned: z.boolean(),
   client_tools: z.array(clientToolSchema),
+  /** MCP servers that the chat brings along. */
+  mcp_servers: z.array(chatMcpServerSchema),
+  /** What people should know while it lasts: tool servers that are down. */
+  notices: z.array(chatNoticeSchema),
   owner_id: z.uuid(),
   parent_chat_id: z.uuid().nullable(),
   root_chat_id: z.uuid(),

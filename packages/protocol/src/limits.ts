@@ -3,6 +3,13 @@ export const limits = {
   messageBodyBytesMax: 256 * 1024,
   systemPromptBytesMax: 64 * 1024,
   clientToolsMax: 250,
+  /** MCP servers that one chat may bring along. */
+  mcpServersMax: 16,
+  mcpServersBytesMax: 64 * 1024,
+  mcpHeadersMax: 20,
+  mcpSecretCharsMax: 8_192,
+  mcpPatternsMax: 256,
+  urlCharsMax: 2_048,
   labelsMax: 50,
   labelKeyCharsMax: 64,
   labelValueCharsMax: 256,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { chatSchema, clientToolSchema, labelsSchema } from "./chats.ts";
 import { limits } from "./limits.ts";
+import { mcpServersSchema } from "./mcp-servers.ts";
 import { messageSchema, queuedMessageSchema } from "./messages.ts";
 import { filePartSchema, textPartSchema } from "./parts.ts";
 import { jsonSchema } from "./json.ts";
@@ -48,6 +49,7 @@ export const createChatSchema = z.strictObject({
   title: title.optional(),
   labels: labelsSchema.optional(),
   client_tools: clientTools.optional(),
+  mcp_servers: mcpServersSchema.optional(),
   response_format: responseFormatSchema.optional(),
   client_id: clientId.optional(),
 });
@@ -62,6 +64,8 @@ export const patchChatSchema = z
     reasoning_effort: effort.nullable().optional(),
     system_prompt: systemPrompt.nullable().optional(),
     client_tools: clientTools.optional(),
+    /** All of them. One that keeps name and url and gives no secrets keeps those that it had. */
+    mcp_servers: mcpServersSchema.optional(),
   })
   .refine((patch) => Object.keys(patch).length > 0, { message: "nothing to change" });
 

@@ -69,6 +69,7 @@ export function secretsOf(config: Config): string[] {
     config.token,
     ...urls,
     config.relaySecret,
+    config.secretsKey,
     ...passwords,
     ...passwords.map((password) => (password === null ? null : decoded(password))),
     config.openaiApiKey,

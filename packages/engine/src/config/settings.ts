@@ -3,6 +3,7 @@ import { limits } from "@parley/protocol";
 import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from "./parsers.ts";
 import { optional, setting, type Surroundings } from "./setting.ts";
 import { callSettings } from "./call-settings.ts";
+import { mcpSettings } from "./mcp-settings.ts";
 import { toolSettings } from "./tool-settings.ts";
 import { workLimits } from "./work-limits.ts";
 
@@ -372,6 +373,7 @@ export const settings = {
       "MCP servers whose tools every chat may use, over Streamable HTTP or as processes; see docs/tools.md.",
     secret: true,
   }),
+  ...mcpSettings,
   ...toolSettings,
   drainGraceMs: setting({
     section: "Work",

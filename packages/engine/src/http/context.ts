@@ -8,6 +8,7 @@ import type { SchemaChecker } from "../schemas/checker.ts";
 import type { ChatAccess } from "./access.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import type { ChatSignals } from "../machine/chat-signals.ts";
+import type { ChatServersPolicy } from "./commands/chat-servers.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { StreamRegistry } from "./transports/stream-registry.ts";
 
@@ -19,6 +20,8 @@ export interface HttpContext {
   readonly machine: Machine;
   readonly database: Database;
   readonly models: ModelCatalogue;
+  /** Null: chats bring no MCP servers along. */
+  readonly chatServers: ChatServersPolicy | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

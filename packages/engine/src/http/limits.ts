@@ -8,6 +8,8 @@ export interface HttpLimits {
   readonly requestBodyBytesMax: number;
   readonly systemPromptBytesMax: number;
   readonly clientToolsMax: number;
+  /** MCP servers that one chat may bring along. */
+  readonly mcpServersMax: number;
   readonly labelsMax: number;
   readonly pageMessagesMax: number;
   readonly queueMessagesMax: number;
@@ -29,6 +31,7 @@ export const defaultHttpLimits: HttpLimits = {
   requestBodyBytesMax: 4 * 1024 * 1024,
   systemPromptBytesMax: protocolLimits.systemPromptBytesMax,
   clientToolsMax: protocolLimits.clientToolsMax,
+  mcpServersMax: protocolLimits.mcpServersMax,
   labelsMax: protocolLimits.labelsMax,
   pageMessagesMax: protocolLimits.pageMessagesMax,
   queueMessagesMax: protocolLimits.queueMessagesMax,

@@ -17,6 +17,7 @@ import type { Site } from "./auth/authenticate.ts";
 import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
 import { ChatSignals } from "../machine/chat-signals.ts";
+import type { ChatServersPolicy } from "./commands/chat-servers.ts";
 import type { ModelCatalogue } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { addHooks } from "./hooks.ts";
@@ -49,6 +50,8 @@ export interface HttpServerOptions {
   readonly streams: Streams;
   readonly watch: WatchStreams;
   readonly models: ModelCatalogue;
+  /** Absent: chats bring no MCP servers along. */
+  readonly chatServers?: ChatServersPolicy;
   readonly schemas: Pick<SchemaChecker, "check">;
   readonly health: HealthPort;
   readonly clock: Clock;
@@ -137,6 +140,7 @@ class FastifyServer implements HttpServer {
       random,
       logger,
       limits,
+      chatServers: options.chatServers ?? null,
       access: new ChatAccess(database),
       authenticator: new Authenticator({ ...common, tokenCacheMs: limits.tokenCacheMs }),
       signals: new ChatSignals(),

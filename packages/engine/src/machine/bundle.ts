@@ -49,7 +49,15 @@ export class Bundle {
   }
 
   /** Columns that no trigger writes: sound also where the rest of the row has to be read again. */
-  get flags(): Pick<ChatRow, "hold" | "compact_only" | "root_chat_id" | "compaction_requested_at"> {
+  get flags(): Pick<
+    ChatRow,
+    | "hold"
+    | "compact_only"
+    | "root_chat_id"
+    | "compaction_requested_at"
+    | "mcp_servers"
+    | "mcp_revision"
+  > {
     if (this.#chat === null) throw new ChatNotFound(this.chatId);
     return this.#chat;
   }

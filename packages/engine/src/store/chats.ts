@@ -28,6 +28,8 @@ export type ChatChanges = Partial<
     | "reasoning_effort"
     | "system_prompt"
     | "client_tools"
+    | "mcp_servers"
+    | "mcp_revision"
     | "status"
     | "archived"
     | "worker_id"
@@ -52,7 +54,15 @@ export type ChatChanges = Partial<
 /** Of these columns nothing but `metadata_version` depends. */
 export type MetadataChanges = Pick<
   ChatChanges,
-  "title" | "labels" | "pinned" | "model" | "reasoning_effort" | "system_prompt" | "client_tools"
+  | "title"
+  | "labels"
+  | "pinned"
+  | "model"
+  | "reasoning_effort"
+  | "system_prompt"
+  | "client_tools"
+  | "mcp_servers"
+  | "mcp_revision"
 >;
 
 /** Columns and values whose SQL is not a parameter. */
@@ -118,7 +128,7 @@ export async function readChat(
   return row;
 }
 
-const jsonColumns = new Set(["labels", "client_tools", "last_error", "retry_state"]);
+const jsonColumns = new Set(["labels", "client_tools", "mcp_servers", "last_error", "retry_state"]);
 
 /** Writes the given columns and no others, and gives the row as the triggers left it. */
 export async function updateChat(

@@ -42,6 +42,19 @@ export async function registerWorker(sql: Sql, worker: NewWorker): Promise<void>
   });
 }
 
+/** The server tools that it can run, from now on: those of MCP servers come and go. */
+export async function tellTools(
+  sql: Sql,
+  workerId: string,
+  tools: readonly string[],
+): Promise<void> {
+  await sql.query({
+    name: "workers.tell_tools",
+    text: `update parley.workers set tools = $2 where id = $1`,
+    values: [workerId, tools],
+  });
+}
+
 /** False when the row is gone: others held this worker for dead, and removed it. */
 export async function beatWorker(sql: Sql, beat: Beat): Promise<boolean> {
   const rows = await sql.query<{ id: string }>({

@@ -17,6 +17,7 @@ import { Acquisition, acquisitionDefaults } from "./acquisition/acquisition.ts";
 import { freeOf } from "./acquisition/state.ts";
 import { compactionDefaults, type CompactionOptions } from "./compaction/options.ts";
 import { Audit } from "./audit.ts";
+import type { WorkerMcp } from "./chat-tools.ts";
 import { drainWorker } from "./drain.ts";
 import { Liveness } from "./liveness/loop.ts";
 import { livenessDefaults, type LivenessOptions } from "./liveness/options.ts";
@@ -261,6 +262,7 @@ export class Worker {
     const { options, ...deps } = this.#deps;
     return {
       ...deps,
+      mcp: deps.mcp ?? null,
       observer,
       compaction: { ...compactionDefaults, ...options.compaction },
       limits: {

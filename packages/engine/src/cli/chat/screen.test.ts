@@ -320,4 +320,26 @@ describe("state", () => {
     const { out } = run(begun, is({}), is({ title: "T" }), is({ title: "T", model: "demo/echo" }));
     expect(out).toBe("title: T\nmodel: demo/echo\n");
   });
+
+  it("a tool server that is down is told of once, also to who comes later, and that it is over", () => {
+    const is = (more: object): ChatEvent => ({ type: "chat", data: chat(more) });
+    const down = {
+      kind: "tool_server_down",
+      server: "tickets",
+      problem: "nothing listens there",
+      since: at,
+    } as const;
+    const told =
+      'the tool server "tickets" cannot be used now (nothing listens there): the model goes on without it\n';
+    const { screen, out } = run(
+      begun,
+      is({}),
+      is({ notices: [down] }),
+      is({ notices: [{ ...down, problem: "else" }], title: null }),
+    );
+    expect(out).toBe(told);
+    expect(run(screen, is({})).out).toBe('the tool server "tickets" is no longer missing\n');
+    const later = run(emptyScreen(6), historyReset(), is({ notices: [down] }), ready);
+    expect(later.out).toBe(told);
+  });
 });

@@ -2,6 +2,7 @@ import { applyEvent, emptyTranscript, type Transcript } from "@parley/client";
 import type {
   ChatError,
   ChatEvent,
+  ChatNotice,
   EpisodeName,
   Message,
   PreviewResetReason,
@@ -11,6 +12,8 @@ import { oneLine, type Ink } from "./ink.ts";
 import {
   errorText,
   finishTexts,
+  noticeOverText,
+  noticeText,
   plainText,
   queuedLine,
   compacting,
@@ -104,7 +107,7 @@ export function show(before: Screen, event: ChatEvent): Shown {
 
 /** The first picture: the newest messages, then what is going on. */
 function begin(screen: Screen): Shown {
-  const { messages, queue, error, preview, actions } = screen.transcript;
+  const { chat, messages, queue, error, preview, actions } = screen.transcript;
   const recent = screen.recentMax === 0 ? [] : messages.slice(-screen.recentMax);
   const older = messages.slice(0, messages.length - recent.length).map((message) => message.id);
   let at: Shown = { screen: { ...screen, begun: true, shown: new Set(older) }, inks: [] };
@@ -113,6 +116,7 @@ function begin(screen: Screen): Shown {
     at = { screen: more.screen, inks: [...at.inks, ...more.inks] };
   };
   for (const message of recent) then((s) => showMessage(s, message));
+  then((s) => ({ screen: s, inks: noticeChanges([], chat?.notices ?? []) }));
   if (preview !== null) then((s) => showPreview(s, screen.transcript));
   if (queue.length > 0) then((s) => showQueue(s, []));
   if (error !== null) then((s) => showError(s, error));
@@ -267,7 +271,16 @@ function chatChanges(was: Transcript, now: Transcript): Ink[] {
   const inks: Ink[] = [];
   if (now.chat.title !== was.chat.title) inks.push(notice(`title: ${now.chat.title ?? "none"}`));
   if (now.chat.model !== was.chat.model) inks.push(notice(`model: ${now.chat.model}`));
-  return inks;
+  return [...inks, ...noticeChanges(was.chat.notices, now.chat.notices)];
+}
+
+function noticeChanges(was: readonly ChatNotice[], now: readonly ChatNotice[]): Ink[] {
+  const without = (some: readonly ChatNotice[], others: readonly ChatNotice[]): ChatNotice[] =>
+    some.filter(({ server }) => others.every((other) => other.server !== server));
+  return [
+    ...without(now, was).map((begun) => notice(noticeText(begun))),
+    ...without(was, now).map((over) => notice(noticeOverText(over))),
+  ];
 }
 
 /** Messages once more, for `/history`. */

@@ -1,5 +1,6 @@
 import type {
   ChatError,
+  ChatNotice,
   FinishReason,
   Message,
   PreviewResetReason,
@@ -33,6 +34,14 @@ export function errorText(error: ChatError): string {
 export function retryText({ delay_ms, attempt, kind, message }: RetryState): string {
   const seconds = Math.max(1, Math.round(delay_ms / 1000));
   return `${kind}: ${oneLine(message)}; trying again in ${seconds} s (attempt ${attempt} failed)`;
+}
+
+export function noticeText({ server, problem }: ChatNotice): string {
+  return `the tool server "${server}" cannot be used now (${oneLine(problem)}): the model goes on without it`;
+}
+
+export function noticeOverText({ server }: ChatNotice): string {
+  return `the tool server "${server}" is no longer missing`;
 }
 
 export const finishTexts: Record<FinishReason, string | null> = {

@@ -4,6 +4,7 @@ import { createChat } from "../../machine/transitions/create-chat.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
+import { checkServers, replaceServers } from "./chat-servers.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { create, principalScope, requestKey, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
@@ -18,6 +19,7 @@ export async function createChatCommand(
   checkModel(body.model, context);
   await checkResponseFormat(body.response_format, context);
   checkChatLimits(body, context);
+  checkServers(body.mcp_servers, context);
   const parts = partsOf(body.content, context);
   const key = requestKey(caller, principalScope, client_id ?? headerKey, ["createChat", request]);
   const id = context.random.uuid();
@@ -48,6 +50,8 @@ export async function createChatCommand(
         created_by: caller.principalId,
       } as const;
       const messages = await createChat(bundle, { messages: [message] });
+      const servers = await replaceServers(context, bundle.tx, bundle.chat, body.mcp_servers);
+      if (servers.mcp_servers !== undefined) await bundle.set(servers);
       await bundle.refresh();
       return {
         status: 201,

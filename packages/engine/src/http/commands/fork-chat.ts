@@ -45,6 +45,12 @@ export async function forkChatCommand(
         ...(body.message_id === undefined ? {} : { up_to: body.message_id }),
       });
       await bundle.refresh();
+      const { chatServers } = context;
+      // Whose secrets they are is the owner.
+      const isOwn = source.owner_id === caller.principalId;
+      if (isOwn && chatServers !== null && source.mcp_servers.length > 0) {
+        await bundle.set(await chatServers.servers.copy(bundle.tx, source, bundle.chat));
+      }
       return { status: 201, body: { chat: chatOf(bundle.chat) } };
     },
   );

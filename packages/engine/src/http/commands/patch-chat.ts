@@ -4,6 +4,7 @@ import { setArchived } from "../../machine/transitions/set-archived.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
+import { checkServers, replaceServers } from "./chat-servers.ts";
 import { checkModel } from "./content.ts";
 import { decide, requestKey, type Answer } from "./once.ts";
 
@@ -18,7 +19,8 @@ export async function patchChatCommand(
   const id = await context.access.require(caller, chatId);
   checkModel(body.model, context);
   checkChatLimits(body, context);
-  const { archived, ...metadata } = body;
+  checkServers(body.mcp_servers, context);
+  const { archived, mcp_servers, ...metadata } = body;
   const key = requestKey(caller, id, headerKey, ["patchChat", id, body]);
   return await decide(context.machine, id, key, "http.patch_chat", async (chat, transaction) => {
     let row = chat;
@@ -29,7 +31,9 @@ export async function patchChatCommand(
         return bundle.chat;
       });
     }
-    if (Object.keys(metadata).length > 0) row = await transaction.patch(id, given(metadata));
+    const servers = await replaceServers(context, transaction.tx, row, mcp_servers);
+    const changes = { ...given(metadata), ...servers };
+    if (Object.keys(changes).length > 0) row = await transaction.patch(id, changes);
     return { status: 200, body: { chat: chatOf(row) } };
   });
 }

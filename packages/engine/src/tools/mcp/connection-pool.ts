@@ -7,6 +7,9 @@ const connectionsMax = 256;
 /** What a server offered is forgotten when nobody has looked for this long. */
 const forgetMs = 3_600_000;
 
+/** The same where there is no room for another one. Longer than any call may take would be too long for whoever waits. */
+const crowdedMs = 10 * 60_000;
+
 export interface ConnectionPoolOptions extends Omit<
   ConnectionOptions,
   "name" | "endpoint" | "pinned" | "scope"
@@ -35,8 +38,9 @@ export class ConnectionPool {
     this.#hashes.set(endpoint, hash);
     const known = this.#entries.get(hash);
     if (known !== undefined) return known.connection;
-    this.#forgetOld();
+    this.#forget(forgetMs);
     const pinned = this.#pinned.has(hash);
+    if (this.#entries.size >= connectionsMax) this.#forget(crowdedMs);
     if (this.#entries.size >= connectionsMax && !pinned) return null;
     const scope = this.#options.scope.child(`mcp ${name}`);
     const connection = new Connection({ ...this.#options, name, endpoint, pinned, scope });
@@ -44,9 +48,9 @@ export class ConnectionPool {
     return connection;
   }
 
-  #forgetOld(): void {
+  #forget(unusedMs: number): void {
     const { clock, scope } = this.#options;
-    const beforeMs = clock.monotonic() - forgetMs;
+    const beforeMs = clock.monotonic() - unusedMs;
     for (const [hash, { connection, stop }] of this.#entries) {
       if (this.#pinned.has(hash) || connection.usedAtMs > beforeMs) continue;
       this.#entries.delete(hash);

@@ -13,7 +13,7 @@ import {
   type ConnectionEvent,
   type ConnectionState,
 } from "./connection-state.ts";
-import type { McpEndpoint } from "./definition.ts";
+import { endpointSecrets, type McpEndpoint } from "./definition.ts";
 import type { Dial, Session } from "./dial.ts";
 import { problemOf, ServerUnreachable } from "./problems.ts";
 import { remoteTools, type RemoteTool } from "./remote-tool.ts";
@@ -69,6 +69,8 @@ export class Connection {
   #isListing = false;
   /** Whether the log has been told that the server is down: once per outage. */
   #isReported = false;
+  #outage: string | null = null;
+  #isOverdue = false;
   #stderr = "";
   readonly #stopping: AbortController = new AbortController();
 
@@ -86,6 +88,12 @@ export class Connection {
   /** Why the server cannot be used; null where nothing is known to be wrong. */
   get problem(): string | null {
     return this.#state.phase === "waiting" ? this.#state.problem : null;
+  }
+
+  /** What was wrong when it was last tried, until it is connected again; also while another attempt is made. */
+  get outage(): string | null {
+    if (this.#outage === null && this.#isOverdue) return "it has not answered yet";
+    return this.#outage;
   }
 
   get usedAtMs(): number {
@@ -106,6 +114,11 @@ export class Connection {
     this.touch();
     if (this.#tools !== null || signal.aborted) return;
     await orAborted(this.#settled.promise, signal).catch(() => {});
+  }
+
+  /** Somebody has waited for the list, and not got it: nobody else needs to. */
+  waitedInVain(): void {
+    if (this.#tools === null) this.#isOverdue = true;
   }
 
   /**
@@ -199,7 +212,8 @@ export class Connection {
         }
         this.#connected(dial, session);
       } catch (error) {
-        const problem = problemOf(error);
+        const problem = problemOf(error, endpointSecrets(endpoint));
+        if (this.#state.dial === dial) this.#outage = problem;
         this.#handle({ type: "failed", dial, nowMs: clock.monotonic(), problem, random });
         this.#report(problem);
       } finally {
@@ -236,6 +250,8 @@ export class Connection {
     const { name, logger } = this.#options;
     if (this.#isReported) logger.info({ server: name }, "a tool server is back");
     this.#isReported = false;
+    this.#outage = null;
+    this.#isOverdue = false;
     this.#handle({ type: "connected", dial });
     this.#watchIdle();
   }

@@ -20,6 +20,11 @@ export interface HttpEndpoint {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly auth: McpAuth | null;
+  /**
+   * A chat brought it along: it may be where `Reach` says, and nowhere else. Part of what connections are shared by, so
+   * that no chat is given one that the deployment has made.
+   */
+  readonly guarded?: true;
 }
 
 export interface StdioEndpoint {
@@ -50,6 +55,28 @@ export interface McpServerDefinition {
   readonly delivery: "annotated" | "at_most_once" | "at_least_once";
   readonly timeoutMs: number;
   readonly outputBytesMax: number;
+}
+
+/** Shorter ones would blank out half of every text. */
+const secretCharsMin = 6;
+
+/** What must not be in a text that people or models read: a server may repeat what it was sent. The longest come first. */
+export function endpointSecrets(endpoint: McpEndpoint): string[] {
+  const secrets = endpoint.type === "http" ? httpSecrets(endpoint) : Object.values(endpoint.env);
+  return secrets
+    .filter((secret) => secret.length >= secretCharsMin)
+    .toSorted((a, b) => b.length - a.length);
+}
+
+function httpSecrets({ url, headers, auth }: HttpEndpoint): string[] {
+  const query = URL.canParse(url) ? [...new URL(url).searchParams.values()] : [];
+  const own =
+    auth?.type === "bearer"
+      ? [auth.token]
+      : auth?.type === "client_credentials"
+        ? [auth.clientSecret]
+        : [];
+  return [...query, ...Object.values(headers), ...own];
 }
 
 /** Connections are shared by everybody who asks for the same endpoint with the same credentials. */

@@ -4,6 +4,7 @@ import {
   type CallToolResult,
   Client,
   ClientCredentialsProvider,
+  type FetchLike,
   type OAuthClientProvider,
   type Progress,
   StreamableHTTPClientTransport,
@@ -13,6 +14,8 @@ import { getDefaultEnvironment, StdioClientTransport } from "@modelcontextprotoc
 import type { JsonObject } from "@parley/protocol";
 import { answerBytesMax, boundedFetch } from "./bounded-fetch.ts";
 import type { HttpEndpoint, McpAuth, McpEndpoint, StdioEndpoint } from "./definition.ts";
+import { guardedFetch } from "./guarded-fetch.ts";
+import { Reach } from "./reach.ts";
 
 export interface CallOptions {
   readonly signal: AbortSignal;
@@ -51,8 +54,12 @@ const changeDebounceMs = 100;
 /** The stream on which a server tells of changes is tried again this often; after that, the list is asked for when it is old. */
 const streamRetries = { initialReconnectionDelay: 1_000, maxReconnectionDelay: 30_000 };
 
-/** Makes connections with the official SDK. `version` is ours, as servers see it. */
-export function sdkDial(version: string): Dial {
+/** Makes connections with the official SDK. `version` is ours, as servers see it; `reach` is for servers of chats. */
+export function sdkDial(version: string, reach = new Reach()): Dial {
+  const open = boundedFetch();
+  const guarded = boundedFetch(guardedFetch({ reach }));
+  const fetchFor = (endpoint: HttpEndpoint): FetchLike =>
+    endpoint.guarded === true ? guarded : open;
   return async (endpoint, events, signal) => {
     const client = new Client(
       { name: "parley", version },
@@ -81,7 +88,9 @@ export function sdkDial(version: string): Dial {
       },
     );
     const transport =
-      endpoint.type === "http" ? httpTransport(endpoint) : stdioTransport(endpoint, events);
+      endpoint.type === "http"
+        ? httpTransport(endpoint, fetchFor(endpoint))
+        : stdioTransport(endpoint, events);
     let isOurs = false;
     const close = async (): Promise<void> => {
       isOurs = true;
@@ -115,9 +124,12 @@ export function sdkDial(version: string): Dial {
   };
 }
 
-function httpTransport({ url, headers, auth }: HttpEndpoint): StreamableHTTPClientTransport {
+function httpTransport(
+  { url, headers, auth }: HttpEndpoint,
+  fetchAny: FetchLike,
+): StreamableHTTPClientTransport {
   return new StreamableHTTPClientTransport(new URL(url), {
-    fetch: boundedFetch,
+    fetch: fetchAny,
     requestInit: { headers: { ...headers } },
     reconnectionOptions: { ...streamRetries, reconnectionDelayGrowFactor: 2, maxRetries: 10 },
     ...(auth !== null && { authProvider: authOf(auth) }),

@@ -9,14 +9,20 @@ import type { ToolSource } from "../tool-source.ts";
 import { mediaBytesMax, outputOf, textOf } from "./call-result.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
-import { isAllowed, type McpServerDefinition } from "./definition.ts";
+import { endpointSecrets, isAllowed, type McpServerDefinition } from "./definition.ts";
 import { type Dial, sdkDial } from "./dial.ts";
+import type { Reach } from "./reach.ts";
 import { callFailure, ServerUnreachable } from "./problems.ts";
 import type { RemoteTool } from "./remote-tool.ts";
 import { serverOf, toolName } from "./tool-name.ts";
 
-/** At the start of a replica, time for the deployment's servers to say what they have. The rest comes when it comes. */
+/**
+ * Time for servers to say what they have: the deployment's at the start of a replica, a chat's when they are first asked. What
+ * comes later is there for the next step.
+ */
 const firstListsMs = 5_000;
+
+const tooMany = "too many tool servers are in use";
 
 /** The key in a call's `_meta` under which a server finds what is the same for every run of the call. */
 export const idempotencyMetaKey = "parley/idempotency-key";
@@ -28,6 +34,8 @@ export interface McpToolsOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Where servers of chats may be. Default: on the public internet. */
+  readonly reach?: Reach;
   /** Instead of the SDK's connections. */
   readonly dial?: Dial;
 }
@@ -57,7 +65,7 @@ export class McpTools {
     this.#options = options;
     this.#scope = new Scope((err, label) => logger.error({ err, label }, "background work failed"));
     this.#pool = new ConnectionPool({
-      dial: options.dial ?? sdkDial(options.version),
+      dial: options.dial ?? sdkDial(options.version, options.reach),
       pinned: servers.map(({ endpoint }) => endpoint),
       scope: this.#scope,
       clock,
@@ -69,7 +77,7 @@ export class McpTools {
 
   /** Connects to the deployment's servers, and waits a little: whoever takes chats should know their tools. */
   async start(): Promise<void> {
-    await this.known(this.#options.servers, firstListsMs);
+    await this.ready(this.#options.servers);
   }
 
   /** The tools of some servers: those that a chat brought along, say. */
@@ -100,6 +108,32 @@ export class McpTools {
     }
   }
 
+  /**
+   * Waits a little for servers that nobody has asked before. One that does not answer is waited for once, by one of those
+   * who want it, and not again before it has answered.
+   */
+  async ready(definitions: readonly McpServerDefinition[], signal?: AbortSignal): Promise<void> {
+    const unknown = definitions.filter((definition) => {
+      const connection = this.#connection(definition);
+      return connection !== null && connection.tools === null && connection.outage === null;
+    });
+    if (unknown.length === 0) return;
+    await this.known(unknown, firstListsMs, signal);
+    if (signal?.aborted === true) return;
+    for (const definition of unknown) this.#connection(definition)?.waitedInVain();
+  }
+
+  /** Servers that cannot be used now, and why; the deployment's come first. */
+  outages(
+    definitions: readonly McpServerDefinition[] = [],
+  ): { readonly server: string; readonly problem: string }[] {
+    return [...this.#options.servers, ...definitions].flatMap((definition) => {
+      const connection = this.#connection(definition);
+      const problem = connection === null ? tooMany : connection.outage;
+      return problem === null ? [] : [{ server: definition.name, problem }];
+    });
+  }
+
   status(definitions: readonly McpServerDefinition[] = this.#options.servers): McpServerStatus[] {
     return definitions.map((definition) => {
       const connection = this.#connection(definition);
@@ -107,7 +141,7 @@ export class McpTools {
       return {
         server: definition.name,
         tools: tools && [...tools.keys()].filter((name) => isAllowed(definition, name)).length,
-        problem: connection === null ? "too many tool servers are in use" : connection.problem,
+        problem: connection === null ? tooMany : connection.problem,
       };
     });
   }
@@ -197,7 +231,7 @@ export class McpTools {
       return outputOf(result, outputBytesMax);
     } catch (error) {
       if (error instanceof ToolFailed || signal.aborted) throw error;
-      throw callFailure(server, error);
+      throw callFailure(server, error, endpointSecrets(definition.endpoint));
     }
   }
 }

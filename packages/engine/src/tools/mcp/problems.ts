@@ -6,6 +6,8 @@ import {
   UnauthorizedError,
 } from "@modelcontextprotocol/client";
 import { causes, ParleyError } from "../../lib/errors.ts";
+import { storableText } from "../../lib/storable.ts";
+import { HostRefused } from "./reach.ts";
 
 const problemCharsMax = 300;
 
@@ -30,13 +32,24 @@ class CallOutcomeUnknown extends ParleyError {
 }
 
 /** What is wrong with a server, in a few words that hold neither address nor credentials. */
-export function problemOf(error: unknown): string {
+export function problemOf(error: unknown, secrets: readonly string[] = []): string {
+  return withoutSecrets(rawProblemOf(error), secrets);
+}
+
+function withoutSecrets(text: string, secrets: readonly string[]): string {
+  const masked = secrets.reduce((clean, secret) => clean.replaceAll(secret, "…"), text);
+  return storableText(masked.replace(/\s+/g, " ")).slice(0, problemCharsMax);
+}
+
+function rawProblemOf(error: unknown): string {
   const chain = causes(error);
   const status = chain.find((each) => each instanceof SdkHttpError)?.status;
   if (status === 401 || chain.some((each) => each instanceof UnauthorizedError)) {
     return "it refuses the credentials";
   }
   if (status !== undefined) return `it answers with HTTP status ${status}`;
+  const refused = chain.find((each) => each instanceof HostRefused);
+  if (refused !== undefined) return refused.message;
   for (const each of chain) {
     const { code } = each as NodeJS.ErrnoException;
     if (typeof code === "string" && Object.hasOwn(systemProblems, code)) {
@@ -50,7 +63,7 @@ export function problemOf(error: unknown): string {
     }
   }
   const message = error instanceof Error ? error.message : String(error);
-  return message.replace(/\bhttps?:\/\/\S+/gi, "…").slice(0, problemCharsMax);
+  return message.replace(/\bhttps?:\/\/\S+/gi, "…");
 }
 
 const systemProblems: Readonly<Record<string, string>> = {
@@ -69,14 +82,13 @@ const systemProblems: Readonly<Record<string, string>> = {
 };
 
 /** What a model is told of a call that got no result. */
-export function callFailure(server: string, error: unknown): Error {
+export function callFailure(server: string, error: unknown, secrets: readonly string[]): Error {
   if (error instanceof ServerUnreachable) return error;
   if (error instanceof ProtocolError) {
-    return new Error(
-      `The tool server refused the call: ${error.message.slice(0, problemCharsMax)}`,
-    );
+    const why = withoutSecrets(error.message, secrets);
+    return new Error(`The tool server refused the call: ${why}`);
   }
-  const problem = problemOf(error);
+  const problem = problemOf(error, secrets);
   return mayHaveRun(error)
     ? new CallOutcomeUnknown(server, problem)
     : new ServerUnreachable(server, problem);
@@ -91,6 +103,7 @@ const neverSent: readonly unknown[] = [
 
 function mayHaveRun(error: unknown): boolean {
   const chain = causes(error);
+  if (chain.some((each) => each instanceof HostRefused)) return false;
   if (chain.some((each) => neverSent.includes((each as NodeJS.ErrnoException).code))) return false;
   const status = chain.find((each) => each instanceof SdkHttpError)?.status;
   return status === undefined || status >= 500;

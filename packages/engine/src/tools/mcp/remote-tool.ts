@@ -17,6 +17,8 @@ const toolsMax = 256;
 const nameCharsMax = 256;
 const descriptionBytesMax = 8 * 1024;
 const schemaBytesMax = 64 * 1024;
+/** Of all that is kept of one list: there may be many servers, and some are strangers'. */
+const listBytesMax = 1024 * 1024;
 
 /** The tools that can be offered, by name, in an order that is the same on every replica; and how many could not. */
 export function remoteTools(listed: readonly ListedTool[]): {
@@ -25,14 +27,19 @@ export function remoteTools(listed: readonly ListedTool[]): {
 } {
   const tools = new Map<string, RemoteTool>();
   const byName = listed.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  let bytesLeft = listBytesMax;
   for (const tool of byName) {
     const inputSchema = schemaOf(tool);
     const isUsable = inputSchema !== null && tool.name !== "" && tool.name.length <= nameCharsMax;
     if (!isUsable || tools.size >= toolsMax || tools.has(tool.name)) continue;
     const { readOnlyHint, idempotentHint } = tool.annotations ?? {};
+    const description = cutText(storableText(tool.description ?? ""), descriptionBytesMax);
+    const bytes = Buffer.byteLength(description) + Buffer.byteLength(JSON.stringify(inputSchema));
+    if (bytes > bytesLeft) continue;
+    bytesLeft -= bytes;
     tools.set(tool.name, {
       name: tool.name,
-      description: cutText(storableText(tool.description ?? ""), descriptionBytesMax),
+      description,
       inputSchema,
       isReadOnly: readOnlyHint === true,
       isIdempotent: idempotentHint === true,

@@ -6,7 +6,13 @@ import { Scope } from "../../lib/scope.ts";
 import { Wake } from "../../lib/wake.ts";
 import type { Database } from "../../postgres/database.ts";
 import type { DedicatedConnection } from "../../postgres/dedicated.ts";
-import { beatWorker, othersAreWell, registerWorker, removeWorker } from "../../store/workers.ts";
+import {
+  beatWorker,
+  othersAreWell,
+  registerWorker,
+  removeWorker,
+  tellTools,
+} from "../../store/workers.ts";
 import { holdLock } from "./lock.ts";
 import type { LivenessOptions } from "./options.ts";
 import {
@@ -29,6 +35,7 @@ export interface LivenessDeps {
     readonly version: string;
     readonly capacity: number;
     readonly providers: readonly string[];
+    /** Looked at with each beat. */
     readonly tools: readonly string[];
   };
   /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
@@ -44,6 +51,8 @@ export class Liveness {
   readonly #beatNow = new Wake();
   #state: LivenessState;
   #beaten: (() => void)[] = [];
+  /** What the row says of tools. */
+  #toldTools = "";
 
   constructor(deps: LivenessDeps) {
     this.#deps = deps;
@@ -158,7 +167,9 @@ export class Liveness {
       return;
     }
     if (!registered) {
-      await registerWorker(connection, { id: workerId, ...worker });
+      const { tools } = worker;
+      await registerWorker(connection, { id: workerId, ...worker, tools });
+      this.#toldTools = tools.join();
       this.#apply({ type: "registered", sentAt });
       if (lockKey !== null || draining) this.#beatNow.set();
     } else {
@@ -174,12 +185,22 @@ export class Liveness {
         return;
       }
       this.#apply({ type: "beat", sentAt });
+      await this.#tellTools(connection, workerId);
       if (lapsed) {
         logger.warn({ worker_id: workerId }, "the lease was over: others may have taken chats");
         onLapsed();
       }
     }
     for (const resolve of this.#beaten.splice(0)) resolve();
+  }
+
+  /** Others hand chats over by it: a server that has answered late, or has other tools now, is told of. */
+  async #tellTools(connection: DedicatedConnection, workerId: string): Promise<void> {
+    const { tools } = this.#deps.worker;
+    const told = tools.join();
+    if (told === this.#toldTools) return;
+    await tellTools(connection, workerId, tools);
+    this.#toldTools = told;
   }
 
   /** Whether the gap in the beats was this process's own: after a stall of the database the owners come back as they were. */

@@ -1,5 +1,6 @@
 import { foldInto, type LivePart, type Part } from "@parley/protocol";
 import type { EpisodeKey } from "../../parts/ports.ts";
+import type { ChatTools } from "../chat-tools.ts";
 import type { Transcript } from "../tasks/transcript.ts";
 
 /** What was said in an attempt, whole: unlike the part buffer's, this copy is never cut. */
@@ -15,6 +16,7 @@ export interface Said {
 export class RunnerMemory {
   #newest: { key: EpisodeKey; parts: Part[] } | null = null;
   #transcript: Transcript | null = null;
+  #tools: { readonly revision: number; readonly tools: ChatTools } | null = null;
 
   /** Follows a new attempt. The one before it counts until this one has its first part. */
   listen(key: EpisodeKey): (live: LivePart) => void {
@@ -36,6 +38,15 @@ export class RunnerMemory {
 
   transcript(historyVersion: number): Transcript | null {
     return this.#transcript?.history_version === historyVersion ? this.#transcript : null;
+  }
+
+  /** Named by the revision of the chat's servers. */
+  rememberTools(revision: number, tools: ChatTools): void {
+    this.#tools = { revision, tools };
+  }
+
+  tools(revision: number): ChatTools | null {
+    return this.#tools?.revision === revision ? this.#tools.tools : null;
   }
 
   forget(): void {

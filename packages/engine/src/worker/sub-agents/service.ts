@@ -1,5 +1,8 @@
 import type { ChatHint, Commit } from "../../domain/commit.ts";
 import { isBusy } from "../../domain/agent.ts";
+import type { ChatRow } from "../../domain/rows.ts";
+import type { Bundle } from "../../machine/bundle.ts";
+import type { ChatServers } from "../../machine/chat-servers.ts";
 import { ChatSignals } from "../../machine/chat-signals.ts";
 import { createChat } from "../../machine/transitions/create-chat.ts";
 import { interrupt, interruptDescendants } from "../../machine/transitions/interrupt.ts";
@@ -33,6 +36,8 @@ export interface SubAgentLimits {
 export interface SubAgentDeps extends CallDeps {
   readonly models: Pick<ModelPort, "has">;
   readonly limits: SubAgentLimits;
+  /** What the chat has brought along, its sub-agents have too. */
+  readonly servers?: ChatServers;
 }
 
 /** Sub-agents as chats. What is committed, here and elsewhere, it hears of to end waits soon. */
@@ -86,11 +91,22 @@ export class SubAgentService implements SubAgents {
         status: "running",
       } as const;
       const message = { role: "user", parts: [textPart(request.prompt)] } as const;
-      await transaction.create(chat, (bundle) => createChat(bundle, { messages: [message] }), {
-        acquire: true,
-      });
+      await transaction.create(
+        chat,
+        async (bundle) => {
+          await createChat(bundle, { messages: [message] });
+          await this.#bringAlong(bundle, parent);
+        },
+        { acquire: true },
+      );
       return { id, title: chat.title, model: chat.model, status: "running" };
     });
+  }
+
+  async #bringAlong(bundle: Bundle, parent: ChatRow): Promise<void> {
+    const { servers } = this.#deps;
+    if (servers === undefined || parent.mcp_servers.length === 0) return;
+    await bundle.set(await servers.copy(bundle.tx, parent, bundle.chat));
   }
 
   async message(call: AgentCall, request: MessageRequest): Promise<Agent> {

@@ -15,8 +15,10 @@ import { startExecution } from "../../store/executions.ts";
 import { readQueue } from "../../store/queue.ts";
 import { anotherHasTools } from "../../store/workers.ts";
 import type { CompactionReason } from "../compaction/boundary.ts";
+import type { ChatTools } from "../chat-tools.ts";
 import type { TurnOutcome } from "../observer.ts";
 import { compactionBefore, type CompactionWish } from "./compaction.ts";
+import { toolsIn } from "./chat-tools.ts";
 import type { TaskContext } from "./context.ts";
 import { planTools, type PlannedCall } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
@@ -163,8 +165,9 @@ async function begin(
     ctx.memory.remember(transcript);
     return { step, transcript, ended };
   }
-  const planned = planTools(transcript, (name) => ctx.tools.get(name));
-  if (await runsElsewhere(bundle, planned)) {
+  const tools = await toolsIn(ctx, bundle);
+  const planned = planTools(transcript, (name) => tools.get(name));
+  if (await runsElsewhere(bundle, planned, tools)) {
     ctx.leave(ctx.chatId);
     await abandon(bundle, ctx.runnerId);
     return { step: "none", ended };
@@ -197,8 +200,14 @@ async function beginCompaction(
  * A tool is missing here, and another worker that lives has all that these calls need: one of another version, while
  * replicas are being replaced. Where nobody has it, the call is answered here.
  */
-async function runsElsewhere(bundle: Bundle, planned: readonly PlannedCall[]): Promise<boolean> {
-  const toRun = planned.filter((each) => each.how === "run");
+async function runsElsewhere(
+  bundle: Bundle,
+  planned: readonly PlannedCall[],
+  tools: ChatTools,
+): Promise<boolean> {
+  const toRun = planned
+    .filter((each) => each.how === "run")
+    .filter(({ call }) => !tools.isOwn(call.tool_name));
   if (toRun.every((each) => each.tool !== undefined)) return false;
   const names = [...new Set(toRun.map(({ call }) => call.tool_name))];
   await bundle.refresh();

@@ -10,6 +10,7 @@ import type { Database } from "../../postgres/database.ts";
 import type { SchemaChecker } from "../../schemas/checker.ts";
 import type { ToolRegistry } from "../../tools/registry.ts";
 import type { CompactionOptions } from "../compaction/options.ts";
+import type { WorkerMcp } from "../chat-tools.ts";
 import type { WorkerObserver } from "../observer.ts";
 import type { Checkpoints, Episodes } from "../ports.ts";
 import type { RunnerMemory } from "../runner/memory.ts";
@@ -32,6 +33,7 @@ export interface TaskServices {
   readonly parts: Episodes;
   readonly checkpoints: Checkpoints;
   readonly models: ModelPort;
+  /** The replica's own; what a chat's model may call is `readyTools` and `toolsIn`. */
   readonly tools: ToolRegistry;
   readonly schemas: Pick<SchemaChecker, "check">;
   readonly mcp: WorkerMcp | null;

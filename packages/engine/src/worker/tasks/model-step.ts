@@ -18,7 +18,9 @@ import { episodeOf } from "../ports.ts";
 import { askedOf } from "../structured/asked.ts";
 import { isLastWord, judge } from "../structured/judge.ts";
 import { repairNote } from "../structured/repair.ts";
+import type { ChatTools } from "../chat-tools.ts";
 import { advance, grown, type Next } from "./advance.ts";
+import { noteOutages, readyTools, toolsIn } from "./chat-tools.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
 import { patiently } from "./patiently.ts";
@@ -50,7 +52,7 @@ async function call(
   transcript: Transcript,
   key: EpisodeKey,
 ): Promise<ModelReply> {
-  const request = requestOf(ctx, transcript);
+  const request = requestOf(ctx, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
@@ -115,10 +117,14 @@ async function commitReply(
     : null;
   const repair = repairOf(reply);
   return await ctx.commit("worker.step", async (bundle) => {
-    const tools = bundle.chat.client_tools;
+    const { client_tools } = bundle.chat;
+    const tools = await toolsIn(ctx, bundle);
+    await noteOutages(ctx, bundle, tools);
     const executions = cutOff
       ? []
-      : calls.map((part) => executionOf(part, tools, (name) => ctx.tools.get(name), ctx.limits));
+      : calls.map((part) =>
+          executionOf(part, client_tools, (name) => tools.get(name), ctx.limits),
+        );
     const messages = [message, ...(notRun ? [notRun] : []), ...(repair ? [repair] : [])];
     await commitStep(bundle, { messages, executions });
     const open = executions.length > 0 ? await readTrackedCalls(bundle.tx, ctx.chatId) : [];
@@ -168,7 +174,7 @@ async function compactAndGoOn(ctx: TaskContext, transcript: Transcript): Promise
   );
 }
 
-function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {
+function requestOf(ctx: TaskContext, transcript: Transcript, tools: ChatTools): ModelRequest {
   const { row, signal } = ctx;
   const { model, reasoning_effort } = modelOf(row, transcript);
   return {
@@ -176,7 +182,7 @@ function requestOf(ctx: TaskContext, transcript: Transcript): ModelRequest {
     reasoning_effort,
     system_prompt: row.system_prompt,
     messages: transcript.context.map(promptMessage),
-    tools: offersOf(ctx, row, model),
+    tools: offersOf(tools, row, model),
     response_format: askedOf(transcript.context, row.turn_message_id)?.format ?? null,
     used_call_ids: transcript.usedCallIds,
     signal,
@@ -194,14 +200,14 @@ function repairOf({ parts }: ModelReply): NewMessage | null {
 }
 
 /** The client's tools come first where names meet: the chat declared them for itself. */
-function offersOf(ctx: TaskContext, row: ChatRow, model: string): ToolSpec[] {
+function offersOf(tools: ChatTools, row: ChatRow, model: string): ToolSpec[] {
   const own = row.client_tools.map(({ name, description, input_schema }) => ({
     name,
     input_schema,
     ...(description === undefined ? {} : { description }),
   }));
   const names = new Set(own.map(({ name }) => name));
-  return [...own, ...ctx.tools.offers(model).filter(({ name }) => !names.has(name))];
+  return [...own, ...tools.offers(model).filter(({ name }) => !names.has(name))];
 }
 
 function modelMissing(model: string): ModelError {

@@ -6,6 +6,7 @@ import { readTrackedCalls, storeResult } from "../../store/executions.ts";
 import { runBatch } from "../../tools/run-batch.ts";
 import { episodeOf } from "../ports.ts";
 import { advance, grown, type Next } from "./advance.ts";
+import { noteOutages, toolsIn } from "./chat-tools.ts";
 import { throwIfCancelled, type TaskContext } from "./context.ts";
 import { InOrder } from "./in-order.ts";
 import { patiently } from "./patiently.ts";
@@ -34,6 +35,7 @@ export async function toolStep(
   const parts = await run(ctx, planned, outputBytesMax(ctx, transcript));
   throwIfCancelled(ctx.signal);
   const next = await ctx.commit("worker.step", async (bundle) => {
+    await noteOutages(ctx, bundle, await toolsIn(ctx, bundle));
     await settleCalls(
       bundle,
       planned.filter(({ how }) => how === "known").map(({ call }) => call),

@@ -1,0 +1,104 @@
+import { lookup as systemLookup, type LookupAddress } from "node:dns";
+import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { LookupFunction } from "node:net";
+import { Readable } from "node:stream";
+import type { FetchLike } from "@modelcontextprotocol/client";
+import { HostRefused, type Reach } from "./reach.ts";
+
+/** Of one server, at a time. */
+const socketsMax = 16;
+
+/** A connection on which nothing comes for so long is given up, as `fetch` does. */
+const silenceMs = 300_000;
+
+const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
+
+export interface GuardedFetchOptions {
+  readonly reach: Reach;
+  /** Instead of the system's. */
+  readonly lookup?: typeof systemLookup;
+}
+
+/**
+ * `fetch` for addresses that somebody else has chosen. Where a name leads to is judged by the addresses that the socket is
+ * then connected to, so that a name which changes between two answers gains nothing. Redirects are not followed: whoever
+ * follows one comes back here. Bodies are texts and forms.
+ */
+export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptions): FetchLike {
+  const options = { keepAlive: true, maxSockets: socketsMax, lookup: guardedLookup(reach, lookup) };
+  const agents = { "http:": new HttpAgent(options), "https:": new HttpsAgent(options) } as const;
+  return async (input, init = {}) => {
+    const url = new URL(input);
+    if (url.protocol !== "http:" && url.protocol !== "https:") throw new HostRefused();
+    reach.assertHost(url.hostname);
+    init.signal?.throwIfAborted();
+    const { headers, body } = sent(init);
+    const isSecure = url.protocol === "https:";
+    const request = (isSecure ? httpsRequest : httpRequest)(url, {
+      method: init.method ?? "GET",
+      headers,
+      agent: agents[url.protocol],
+      timeout: silenceMs,
+      ...(init.signal && { signal: init.signal }),
+    });
+    return await new Promise<Response>((resolve, reject) => {
+      request.once("timeout", () => request.destroy(new Error("it did not answer in time")));
+      request.once("error", (error) => {
+        // What was aborted says why it was.
+        reject(init.signal?.aborted ? init.signal.reason : error);
+      });
+      request.once("response", (incoming) => resolve(responseOf(url, incoming)));
+      request.end(body);
+    });
+  };
+}
+
+function guardedLookup(reach: Reach, lookup: typeof systemLookup): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      const addresses: readonly LookupAddress[] = error === null ? found : [];
+      // One that is not public among them is enough: such a name is no accident.
+      const refused =
+        !reach.opens(hostname) && addresses.some(({ address }) => !reach.has(address));
+      const [first] = addresses;
+      if (error !== null || refused || first === undefined) {
+        callback(error ?? new HostRefused(), "", 0);
+      } else if (options.all === true) callback(null, [...addresses]);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function sent(init: RequestInit): { headers: Record<string, string>; body: string | undefined } {
+  const headers = new Headers(init.headers);
+  // Nothing here unpacks an answer.
+  headers.set("accept-encoding", "identity");
+  const { body } = init;
+  if (body === undefined || body === null) return { headers: plain(headers), body: undefined };
+  if (typeof body !== "string" && !(body instanceof URLSearchParams)) {
+    throw new TypeError("only texts and forms are sent");
+  }
+  if (typeof body !== "string" && !headers.has("content-type")) {
+    headers.set("content-type", "application/x-www-form-urlencoded;charset=UTF-8");
+  }
+  return { headers: plain(headers), body: String(body) };
+}
+
+function plain(headers: Headers): Record<string, string> {
+  return Object.fromEntries(headers);
+}
+
+function responseOf(url: URL, incoming: IncomingMessage): Response {
+  const { statusCode: status = 500, statusMessage: statusText = "" } = incoming;
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value);
+  }
+  const isEmpty = withoutBody.has(status);
+  if (isEmpty) incoming.resume();
+  const body = isEmpty ? null : (Readable.toWeb(incoming) as unknown as ReadableStream<Uint8Array>);
+  const response = new Response(body, { status, statusText, headers });
+  Object.defineProperty(response, "url", { value: url.href });
+  return response;
+}

@@ -10,6 +10,10 @@ export interface Call {
   path: string;
   query?: Record<string, string | number | boolean | readonly string[] | undefined>;
   body?: unknown;
+  /** The body as it is, instead of `body`. */
+  bytes?: Blob | Uint8Array<ArrayBuffer> | undefined;
+  /** Instead of the client's own, for one try. */
+  timeoutMs?: number | undefined;
   /** Sent as `Idempotency-Key`, the same with every try. */
   key?: string;
   signal?: AbortSignal | undefined;
@@ -60,8 +64,9 @@ async function tryOnce(
   const attempt = new AbortController();
   const cancel = () => attempt.abort(request.signal?.reason);
   request.signal?.addEventListener("abort", cancel);
-  const timer = context.runtime.timer(context.timeoutMs, "call timeout", () =>
-    attempt.abort(new DOMException(`no answer within ${context.timeoutMs} ms`, "TimeoutError")),
+  const timeoutMs = request.timeoutMs ?? context.timeoutMs;
+  const timer = context.runtime.timer(timeoutMs, "call timeout", () =>
+    attempt.abort(new DOMException(`no answer within ${timeoutMs} ms`, "TimeoutError")),
   );
   try {
     const token = await context.token();
@@ -108,6 +113,10 @@ function initOf(request: Call, token: string | undefined, signal: AbortSignal): 
   if (request.body !== undefined) {
     headers["content-type"] = "application/json";
     init.body = JSON.stringify(request.body);
+  } else if (request.bytes !== undefined) {
+    // What it is, the server finds out for itself.
+    headers["content-type"] = "application/octet-stream";
+    init.body = request.bytes;
   }
   return init;
 }

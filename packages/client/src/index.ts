@@ -1,6 +1,6 @@
 export { createClient, type Client } from "./client.ts";
 export type { ClientOptions, Fetch, TokenSource } from "./options.ts";
-export type { CallOptions, InterruptOptions, Rest } from "./rest.ts";
+export type { CallOptions, InterruptOptions, Rest, UploadOptions } from "./rest.ts";
 export { ParleyApiError, ParleyNetworkError, StreamEndedError } from "./errors.ts";
 export { systemRuntime, type Runtime, type Timer } from "./runtime.ts";
 export type { Connection, StreamLimits, SubscribeOptions } from "./subscription/options.ts";

@@ -9,6 +9,8 @@ import type {
   EditMessage,
   EditMessageAnswer,
   EditQueued,
+  FileAnswer,
+  FileLinkAnswer,
   ForkChat,
   Interrupt,
   InterruptAnswer,
@@ -24,6 +26,7 @@ import type {
   SendMessage,
   SendMessageAnswer,
   SessionAnswer,
+  StoredFile,
   StreamTicketAnswer,
   Token,
   TokensAnswer,
@@ -45,6 +48,15 @@ export interface InterruptOptions extends Interrupt {
   wait?: boolean;
 }
 
+export interface UploadOptions extends CallOptions {
+  /** What people know the file by. Default: the name of a `File`, else none. */
+  name?: string | undefined;
+  /** How long one try may take. Default 60 s, after which the server gives up too. */
+  timeoutMs?: number | undefined;
+}
+
+const uploadMs = 60_000;
+
 /**
  * The calls of the API, one method each. All of them may throw `ParleyApiError` and
  * `ParleyNetworkError`, and are safe to send again after either.
@@ -58,6 +70,10 @@ const api = "/api/v1";
 /** The path of a chat, for routes below it. */
 export function chatPath(chatId: string): string {
   return `${api}/chats/${encodeURIComponent(chatId)}`;
+}
+
+function filePath(fileId: string): string {
+  return `${api}/files/${encodeURIComponent(fileId)}`;
 }
 
 export const watchPath = `${api}/chats/watch`;
@@ -220,6 +236,42 @@ export function createRest(context: ClientContext) {
     /** Opens the chat's stream once, within 60 s, for who cannot send a header there. */
     streamTicket: (chatId: string, options?: CallOptions): Promise<StreamTicketAnswer> =>
       change("POST", `${chatPath(chatId)}/stream-tickets`, undefined, options),
+
+    /** Stores a file. Its `id` goes into messages: `{type: "file", file_id}`. */
+    uploadFile: async (
+      bytes: Blob | Uint8Array<ArrayBuffer>,
+      { name, timeoutMs = uploadMs, signal, idempotencyKey }: UploadOptions = {},
+    ): Promise<StoredFile> => {
+      const given = name ?? ("name" in bytes ? String(bytes.name) : undefined);
+      const key = idempotencyKey ?? context.runtime.uuid();
+      const path = `${api}/files`;
+      const query = { name: given };
+      const answer = await call(context, {
+        method: "POST",
+        path,
+        query,
+        bytes,
+        key,
+        timeoutMs,
+        signal,
+      });
+      return (answer.body as FileAnswer).file;
+    },
+
+    getFile: async (fileId: string, options?: CallOptions): Promise<StoredFile> =>
+      (await read<FileAnswer>(filePath(fileId), {}, options)).file,
+
+    /** An address from which anybody can fetch the bytes for a while: for an `<img>`, a download, a new tab. */
+    fileUrl: async (fileId: string, options?: CallOptions): Promise<string> => {
+      const path = `${filePath(fileId)}/links`;
+      const { url } = await change<FileLinkAnswer>("POST", path, undefined, options);
+      return `${context.baseUrl}${url}`;
+    },
+
+    /** Takes the bytes away at once; messages that refer to the file say so from then on. */
+    deleteFile: async (fileId: string, options?: CallOptions): Promise<void> => {
+      await send("DELETE", filePath(fileId), undefined, options);
+    },
 
     models: async (options?: CallOptions): Promise<Model[]> =>
       (await read<ModelsAnswer>(`${api}/models`, {}, options)).models,

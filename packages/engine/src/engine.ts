@@ -25,6 +25,7 @@ import type { ConnectionSettings } from "./postgres/settings.ts";
 import { Replica } from "./engine/replica.ts";
 import type { BacklogRules } from "./store/backlog.ts";
 import { createCheckpoints } from "./store/checkpoints.ts";
+import { createFileStore } from "./store/file-bytes.ts";
 import { postgresNotifications } from "./store/notifications.ts";
 import { readRelayUrl } from "./store/relay-peers.ts";
 import { settingOrInsert } from "./store/settings.ts";
@@ -45,6 +46,7 @@ import { SubAgentService } from "./worker/sub-agents/service.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
 const relaySecretBytes = 32;
+const fileLinkSecretBytes = 32;
 const secretsKeyBytes = 32;
 
 export interface EngineDeps {
@@ -109,6 +111,8 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     streams: parts.streams,
     watch: parts.watch,
     models: parts.models,
+    files: parts.files,
+    fileLinkSecret: await fileLinkSecret(parts.database, deps.random),
     chatServers: {
       servers: parts.chatServers,
       taken: new Set(config.mcpServers.map(({ name }) => name)),
@@ -126,6 +130,13 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     limits: {
       messageBodyBytesMax: config.messageBodyBytesMax,
       queueMessagesMax: config.queueMessagesMax,
+      fileBytesMax: config.fileBytesMax,
+      filesPerChatMax: config.filesPerChatMax,
+      fileBytesPerOwnerMax: config.fileBytesPerOwnerMax,
+      fileTypes: config.fileTypes,
+      fileUnusedMs: config.fileUnusedMs,
+      fileAgeMs: config.fileAgeMs,
+      fileLinkMs: config.fileLinkMs,
       frameEventsMax: config.frameEventsMax,
       clientFrameBytesMax: config.clientFrameBytesMax,
       systemPromptBytesMax: config.systemPromptBytesMax,
@@ -210,9 +221,11 @@ function assemble(
     ...common,
   });
   for (const tool of subAgentToolsOf(config, subAgents)) tools.register(tool);
+  const files = createFileStore(database);
   const worker = createWorker({
     machine,
     database,
+    files,
     parts: partBuffer,
     checkpoints: {
       flush: async () => await checkpoints.flush(),
@@ -232,6 +245,7 @@ function assemble(
       stepsMax: config.turnStepsMax,
       approvalDeadlineMs: config.approvalDeadlineMs,
       clientToolDeadlineMs: config.clientToolDeadlineMs,
+      promptFileBytesMax: config.promptFileBytesMax,
       retry: { ...retryDefaults, attemptsMax: config.modelAttemptsMax },
       compaction: {
         model: compactionModel(config, models),
@@ -291,6 +305,7 @@ function assemble(
     streams,
     watch,
     housekeeping,
+    files,
     backlogRules,
     clock,
   };
@@ -357,6 +372,14 @@ async function secretsKey(config: Config, database: Database, random: Random): P
   const made = Buffer.from(random.bytes(secretsKeyBytes)).toString("base64url");
   return await database.write(async (tx) => await settingOrInsert(tx, "secrets_key", made), {
     operation: "secrets.key",
+  });
+}
+
+/** What links to files are signed with: made by the first replica, and kept where all of them find it. */
+async function fileLinkSecret(database: Database, random: Random): Promise<string> {
+  const made = Buffer.from(random.bytes(fileLinkSecretBytes)).toString("base64url");
+  return await database.write(async (tx) => await settingOrInsert(tx, "file_link_secret", made), {
+    operation: "files.link_secret",
   });
 }
 

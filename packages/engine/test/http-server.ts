@@ -1,4 +1,5 @@
 import type { Commit } from "../src/domain/commit.ts";
+import type { FileStore } from "../src/domain/files.ts";
 import type { Clock } from "../src/lib/clock.ts";
 import { systemClock } from "../src/lib/clock.ts";
 import type { Logger } from "../src/lib/logger.ts";
@@ -19,6 +20,7 @@ import { insertPrincipal } from "../src/store/principals.ts";
 import { insertToken } from "../src/store/tokens.ts";
 import { PartBuffer } from "../src/parts/part-buffer.ts";
 import { createCheckpoints } from "../src/store/checkpoints.ts";
+import { createFileStore } from "../src/store/file-bytes.ts";
 import type { Streams, WatchStreams } from "../src/stream/ports.ts";
 import { ChatStreams } from "../src/stream/streams.ts";
 import { ChatWatch } from "../src/stream/watch.ts";
@@ -81,6 +83,7 @@ export interface TestServerOptions {
   port?: number;
   chatServers?: ChatServersPolicy;
   publicHosts?: readonly string[];
+  files?: FileStore;
   webRoot?: string;
 }
 
@@ -141,6 +144,8 @@ export async function startHttpServer(
       list: () => models,
       defaultModel: () => "demo/demo",
     },
+    files: options.files ?? createFileStore(database),
+    fileLinkSecret: "secret of the test's links",
     health: { worker: options.worker ?? (() => "held") },
     clock,
     random,

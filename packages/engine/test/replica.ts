@@ -19,6 +19,7 @@ import { PartBuffer } from "../src/parts/part-buffer.ts";
 import { createDatabase, type Database } from "../src/postgres/database.ts";
 import type { NewChat } from "../src/store/chats.ts";
 import { createCheckpoints } from "../src/store/checkpoints.ts";
+import { createFileStore } from "../src/store/file-bytes.ts";
 import { SchemaChecker } from "../src/schemas/checker.ts";
 import type { McpServerDefinition } from "../src/tools/mcp/definition.ts";
 import { McpTools } from "../src/tools/mcp/mcp-tools.ts";
@@ -265,6 +266,7 @@ export class Replica {
       machine: this.machine,
       database: this.database,
       parts: this.parts,
+      files: createFileStore(this.database),
       checkpoints: {
         flush: async () => await checkpoints.flush(),
         flushEpisode: async (key) => await checkpoints.flushEpisode(key),

@@ -26,4 +26,7 @@ export const limits = {
   clientToolDeadlineMs: 600_000,
   /** How long an approval may stay undecided when the tool does not say: people sleep, so a day. */
   approvalDeadlineMs: 24 * 3_600_000,
+  fileBytesMax: 10 * 1024 * 1024,
+  filesPerChatMax: 50,
+  fileNameCharsMax: 255,
 } as const;

@@ -58,13 +58,16 @@ export const sourcePartSchema = z.object({
   provider_metadata: providerMetadataSchema.optional(),
 });
 
-/** Exactly one of `data` (base64) and `url` is set. */
+/** Exactly one of `data` (base64), `url` and `file_id` is set. */
 export const filePartSchema = z.object({
   type: z.literal("file"),
   media_type: z.string().min(1).max(255),
   data: z.string().optional(),
   url: z.string().optional(),
+  /** An uploaded file; `media_type`, `filename` and `size_bytes` are what it was when it was sent. */
+  file_id: z.uuid().optional(),
   filename: z.string().max(255).optional(),
+  size_bytes: z.int().nonnegative().optional(),
   /** The provider sent the file as part of its reasoning. */
   reasoning: z.literal(true).optional(),
   provider_metadata: providerMetadataSchema.optional(),

@@ -16,11 +16,20 @@ const userPartSchema = z.discriminatedUnion("type", [
     .strict(),
   filePartSchema
     .omit({ provider_metadata: true, reasoning: true })
+    .extend({ media_type: filePartSchema.shape.media_type.optional() })
     .strict()
-    .refine((part) => (part.data === undefined) !== (part.url === undefined), {
-      message: "exactly one of data and url",
+    .refine((part) => [part.data, part.url, part.file_id].filter(isGiven).length === 1, {
+      message: "exactly one of data, url and file_id",
+    })
+    // With file_id it is the file's own: a part that was sent once may be sent again as it came back.
+    .refine((part) => isGiven(part.media_type) || isGiven(part.file_id), {
+      message: "media_type is needed with data and url",
     }),
 ]);
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined;
+}
 
 /** What a user says: a string, or a list of text and file parts. Never empty. */
 export const contentSchema = z.union([z.string().min(1), z.array(userPartSchema).min(1).max(100)]);

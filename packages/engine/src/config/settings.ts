@@ -4,6 +4,7 @@ import { boolean, bytes, databaseUrl, integer, oneOf, seconds, text, url } from 
 import { optional, setting, type Surroundings } from "./setting.ts";
 import { callSettings } from "./call-settings.ts";
 import { mcpSettings } from "./mcp-settings.ts";
+import { fileSettings } from "./file-settings.ts";
 import { toolSettings } from "./tool-settings.ts";
 import { workLimits } from "./work-limits.ts";
 
@@ -427,6 +428,7 @@ export const settings = {
     default: limits.messageBodyBytesMax,
     description: "Size of one message's content.",
   }),
+  ...fileSettings,
   systemPromptBytesMax: setting({
     section: "Limits",
     env: "PARLEY_SYSTEM_PROMPT_BYTES",

@@ -4,6 +4,7 @@ import type { Random } from "../lib/random.ts";
 import { Scope } from "../lib/scope.ts";
 import type { Database } from "../postgres/database.ts";
 import type { WriteTx } from "../postgres/sql.ts";
+import { sweepFiles } from "../store/files.ts";
 import { sweepIdempotent } from "../store/idempotency.ts";
 import { sweepSlots } from "../store/slots.ts";
 import { sweepTombstones } from "../store/sweeps.ts";
@@ -13,11 +14,19 @@ const everyMs = 10 * 60_000;
 
 /** One transaction stays short; what is left goes with the next. */
 const rowsMax = 1_000;
+/** A file of the largest size is about as much work as 5,000 rows. */
+const filesMax = 10;
 
-const sweeps: Record<string, (tx: WriteTx, rowsMax: number) => Promise<number>> = {
-  "sweep.idempotency_keys": sweepIdempotent,
-  "sweep.tombstones": sweepTombstones,
-  "sweep.slots": sweepSlots,
+interface Sweep {
+  readonly rowsMax: number;
+  readonly sweep: (tx: WriteTx, rowsMax: number) => Promise<number>;
+}
+
+const sweeps: Record<string, Sweep> = {
+  "sweep.idempotency_keys": { rowsMax, sweep: sweepIdempotent },
+  "sweep.tombstones": { rowsMax, sweep: sweepTombstones },
+  "sweep.slots": { rowsMax, sweep: sweepSlots },
+  "sweep.files": { rowsMax: filesMax, sweep: sweepFiles },
 };
 
 export interface HousekeepingDeps {
@@ -57,12 +66,12 @@ export class Housekeeping {
   /** One pass over everything, now. */
   async sweep(signal?: AbortSignal): Promise<void> {
     const { database, logger } = this.#deps;
-    for (const [operation, sweep] of Object.entries(sweeps)) {
+    for (const [operation, { rowsMax: max, sweep }] of Object.entries(sweeps)) {
       try {
-        let removed = rowsMax;
-        while (removed === rowsMax && signal?.aborted !== true) {
+        let removed = max;
+        while (removed === max && signal?.aborted !== true) {
           // oxlint-disable-next-line no-await-in-loop
-          removed = await database.write(async (tx) => await sweep(tx, rowsMax), { operation });
+          removed = await database.write(async (tx) => await sweep(tx, max), { operation });
         }
       } catch (err) {
         logger.warn({ err, operation }, "a sweep failed; the next one goes on");

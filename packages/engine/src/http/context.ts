@@ -1,3 +1,4 @@
+import type { FileStore } from "../domain/files.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
@@ -8,6 +9,7 @@ import type { SchemaChecker } from "../schemas/checker.ts";
 import type { ChatAccess } from "./access.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
 import type { ChatSignals } from "../machine/chat-signals.ts";
+import type { FileLinks } from "./files/links.ts";
 import type { ChatServersPolicy } from "./commands/chat-servers.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { StreamRegistry } from "./transports/stream-registry.ts";
@@ -20,6 +22,8 @@ export interface HttpContext {
   readonly machine: Machine;
   readonly database: Database;
   readonly models: ModelCatalogue;
+  readonly files: FileStore;
+  readonly fileLinks: FileLinks;
   /** Null: chats bring no MCP servers along. */
   readonly chatServers: ChatServersPolicy | null;
   readonly clock: Clock;

@@ -22,6 +22,13 @@ export class PayloadTooLarge extends ParleyError {
   }
 }
 
+/** A body in a form that cannot be taken. */
+export class UnsupportedBody extends ParleyError {
+  constructor(message: string) {
+    super("unsupported_media_type", message);
+  }
+}
+
 /** One message for every way in which a credential is no good: which of them it was is nobody's business. */
 export class Unauthorized extends ParleyError {
   constructor() {

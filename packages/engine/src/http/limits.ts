@@ -13,6 +13,18 @@ export interface HttpLimits {
   readonly labelsMax: number;
   readonly pageMessagesMax: number;
   readonly queueMessagesMax: number;
+  readonly fileBytesMax: number;
+  readonly filesPerChatMax: number;
+  /** What one owner's files may take together. 0: any amount. */
+  readonly fileBytesPerOwnerMax: number;
+  /** Media types that are taken: `image/png`, `image/*`, `*`. */
+  readonly fileTypes: readonly string[];
+  /** How long a file is kept that no chat refers to. */
+  readonly fileUnusedMs: number;
+  /** How long a file is kept in any case. 0: as long as a chat refers to it. */
+  readonly fileAgeMs: number;
+  /** How long a signed link to a file's bytes is good. */
+  readonly fileLinkMs: number;
   readonly interruptWaitMs: number;
   readonly ticketSeconds: number;
   /** How long a token may be taken for good without asking the database: a revocation takes effect within it. */
@@ -35,6 +47,13 @@ export const defaultHttpLimits: HttpLimits = {
   labelsMax: protocolLimits.labelsMax,
   pageMessagesMax: protocolLimits.pageMessagesMax,
   queueMessagesMax: protocolLimits.queueMessagesMax,
+  fileBytesMax: protocolLimits.fileBytesMax,
+  filesPerChatMax: protocolLimits.filesPerChatMax,
+  fileBytesPerOwnerMax: 1024 ** 3,
+  fileTypes: ["*"],
+  fileUnusedMs: 24 * 3_600_000,
+  fileAgeMs: 0,
+  fileLinkMs: 600_000,
   interruptWaitMs: 10_000,
   ticketSeconds: 60,
   tokenCacheMs: 3_000,

@@ -56,6 +56,7 @@ test("every route of the API is in it", () => {
       [
         "delete /chats/{chat_id}",
         "delete /chats/{chat_id}/queue/{queued_id}",
+        "delete /files/{file_id}",
         "delete /session",
         "delete /tokens/{token_id}",
         "get /chats",
@@ -65,6 +66,8 @@ test("every route of the API is in it", () => {
         "get /chats/{chat_id}/messages/{message_id}/versions",
         "get /chats/{chat_id}/stream",
         "get /chats/{chat_id}/usage",
+        "get /files/{file_id}",
+        "get /files/{file_id}/content",
         "get /models",
         "get /session",
         "get /tokens",
@@ -84,6 +87,8 @@ test("every route of the API is in it", () => {
         "post /chats/{chat_id}/stream-tickets",
         "post /chats/{chat_id}/title",
         "post /chats/{chat_id}/tool-results",
+        "post /files",
+        "post /files/{file_id}/links",
         "post /stream-tickets",
         "post /session",
         "post /tokens",
@@ -125,7 +130,7 @@ test("every operation lists its refusals as problems, with the codes of the prot
 test("mutating calls take an idempotency key, but those that hand out a secret, or keep one", () => {
   for (const { path, method, operation } of operations) {
     const has = (operation.parameters ?? []).some((one) => one.name === "idempotency-key");
-    const isSecret = /token|stream-tickets|session/.test(path);
+    const isSecret = /token|stream-tickets|session|links/.test(path);
     expect([path, method, has]).toEqual([path, method, method !== "get" && !isSecret]);
   }
 });
@@ -151,6 +156,8 @@ const requests: Record<string, string> = {
   approvalsSchema: "decideApprovals",
   emptySchema: "retryTurn",
   createTokenSchema: "createToken",
+  uploadFileQuerySchema: "uploadFile",
+  fileContentQuerySchema: "getFileContent",
   createSessionSchema: "createSession",
   listChatsQuerySchema: "listChats",
   listMessagesQuerySchema: "listMessages",

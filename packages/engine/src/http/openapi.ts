@@ -3,6 +3,7 @@ import {
   chatErrorSchema,
   chatSchema,
   errorStatuses,
+  fileSchema,
   jsonSchema,
   messageSchema,
   modelSchema,
@@ -31,6 +32,7 @@ const components = {
   QueuedMessage: queuedMessageSchema,
   Model: modelSchema,
   Token: tokenSchema,
+  File: fileSchema,
 } as const;
 
 const schemaRegistry = z.registry<{ id?: string; description?: string }>();
@@ -77,6 +79,20 @@ export async function describeApi(app: App, version: string): Promise<void> {
 const transform = createJsonSchemaTransform({ schemaRegistry });
 const componentsOf = createJsonSchemaTransformObject({ schemaRegistry });
 
+/** Bodies that no schema validates, because they are read as they come. */
+const binary = { type: "string", format: "binary" };
+const rawBodies: Readonly<Record<string, object>> = {
+  uploadFile: {
+    required: true,
+    content: {
+      "multipart/form-data": {
+        schema: { type: "object", required: ["file"], properties: { file: binary } },
+      },
+      "application/octet-stream": { schema: binary },
+    },
+  },
+};
+
 interface Operation {
   readonly operationId?: string;
   readonly requestBody?: object;
@@ -96,9 +112,7 @@ function tidied<T extends object>(made: T, bodyless: ReadonlySet<string>): T {
       Object.fromEntries(
         Object.entries(operations).map(([method, operation]) => [
           method,
-          bodyless.has(operation.operationId ?? "")
-            ? { ...operation, requestBody: { ...operation.requestBody, required: false } }
-            : operation,
+          withBody(operation, bodyless),
         ]),
       ),
     ],
@@ -109,6 +123,14 @@ function tidied<T extends object>(made: T, bodyless: ReadonlySet<string>): T {
     paths: Object.fromEntries(entries),
     components: { ...document.components, schemas },
   };
+}
+
+function withBody(operation: Operation, bodyless: ReadonlySet<string>): Operation {
+  const { operationId = "", requestBody } = operation;
+  const raw = rawBodies[operationId];
+  if (raw !== undefined) return { ...operation, requestBody: raw };
+  if (!bodyless.has(operationId)) return operation;
+  return { ...operation, requestBody: { ...requestBody, required: false } };
 }
 
 /** Each schema is made in the form for requests and the form for answers: only what is referred to stays. */

@@ -3,6 +3,7 @@ import { fastifyCookie } from "@fastify/cookie";
 import { emptySchema } from "@parley/protocol";
 import type { RouteOptions } from "fastify";
 import type { ChatHint, Commit } from "../domain/commit.ts";
+import type { FileStore } from "../domain/files.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
@@ -20,12 +21,14 @@ import { ChatSignals } from "../machine/chat-signals.ts";
 import type { ChatServersPolicy } from "./commands/chat-servers.ts";
 import type { ModelCatalogue } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
+import { FileLinks } from "./files/links.ts";
 import { addHooks } from "./hooks.ts";
 import { defaultHttpLimits, type HttpLimits } from "./limits.ts";
 import { mcpRoute } from "./mcp/route.ts";
 import { describeApi } from "./openapi.ts";
 import { createRefuse, replyWithProblems } from "./problem-replies.ts";
 import { chatRoutes } from "./routes/chats.ts";
+import { fileRoutes } from "./routes/files.ts";
 import { plainHomeRoute, webHomeRoute } from "./routes/home.ts";
 import { messageRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -35,6 +38,7 @@ import { sessionRoutes } from "./routes/session.ts";
 import { streamRoutes } from "./routes/streams.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 import { turnRoutes } from "./routes/turn.ts";
+import { uploadRoute } from "./routes/upload.ts";
 import type { StreamContext } from "./transports/open.ts";
 import { StreamRegistry } from "./transports/stream-registry.ts";
 import { acceptWebSockets } from "./transports/upgrade.ts";
@@ -50,6 +54,9 @@ export interface HttpServerOptions {
   readonly streams: Streams;
   readonly watch: WatchStreams;
   readonly models: ModelCatalogue;
+  readonly files: FileStore;
+  /** What links to files are signed with: the same on every replica. */
+  readonly fileLinkSecret: string;
   /** Absent: chats bring no MCP servers along. */
   readonly chatServers?: ChatServersPolicy;
   readonly schemas: Pick<SchemaChecker, "check">;
@@ -94,6 +101,7 @@ const apiRoutes = [
   messageRoutes,
   queueRoutes,
   turnRoutes,
+  fileRoutes,
   tokenRoutes,
   modelRoutes,
   streamRoutes,
@@ -144,6 +152,8 @@ class FastifyServer implements HttpServer {
       access: new ChatAccess(database),
       authenticator: new Authenticator({ ...common, tokenCacheMs: limits.tokenCacheMs }),
       signals: new ChatSignals(),
+      files: options.files,
+      fileLinks: new FileLinks(options.fileLinkSecret),
       streamRegistry: new StreamRegistry({ ...common, tokenRecheckMs: limits.tokenRecheckMs }),
       draining: this.#draining.signal,
       site: () => this.#site,
@@ -178,6 +188,7 @@ class FastifyServer implements HttpServer {
       async (api) => {
         api.addHook("onRoute", refuseUnknownQueries);
         for (const routes of apiRoutes) routes(api, context);
+        await api.register(async (scope) => await uploadRoute(scope, context));
         sessionRoutes(api, context, { version, site: context.site });
         documentRoute(api);
       },

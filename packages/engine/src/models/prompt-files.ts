@@ -6,6 +6,17 @@ type Placed = LanguageModelV4FilePart | LanguageModelV4TextPart;
 
 const images = /^image\/(png|jpe?g|gif|webp)$/;
 const texts = /^(text\/|application\/(json|xml|yaml|x-yaml|javascript|typescript|sql|toml|x-sh)\b)/;
+const media = /^(image|audio|video)\/[\w.+-]+$/;
+
+/** Put into the prompt as text. A drawing that is written in XML is text too: no provider takes it as a picture. */
+export function isTextual(mediaType: string): boolean {
+  return texts.test(mediaType) || mediaType === "image/svg+xml";
+}
+
+/** Whether there is any provider that takes such a file in any form: the bytes of others need not be read. */
+export function isEverTaken(mediaType: string): boolean {
+  return isTextual(mediaType) || media.test(mediaType) || mediaType === "application/pdf";
+}
 
 /**
  * A user's file in a form that the provider takes: as it is, as text, or as a note that it is there. Never an error,
@@ -13,7 +24,7 @@ const texts = /^(text\/|application\/(json|xml|yaml|x-yaml|javascript|typescript
  */
 export function placeFile(file: FilePart, flavour: Flavour): Placed {
   const mediaType = file.media_type.toLowerCase();
-  if (texts.test(mediaType) && file.data !== undefined) return asText(file, file.data);
+  if (isTextual(mediaType) && file.data !== undefined) return asText(file, file.data);
   if (!takes(flavour, mediaType, file.data !== undefined)) return note(file);
   const data = dataOf(file);
   if (data === null) return note(file);
@@ -36,7 +47,7 @@ function takes(flavour: Flavour, mediaType: string, isInline: boolean): boolean 
     case "openai-compatible":
       return images.test(mediaType);
     case "google":
-      return /^(image|audio|video)\/[\w.+-]+$/.test(mediaType) || mediaType === "application/pdf";
+      return media.test(mediaType) || mediaType === "application/pdf";
   }
 }
 

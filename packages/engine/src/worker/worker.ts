@@ -1,4 +1,5 @@
 import type { ChatHint, Commit } from "../domain/commit.ts";
+import type { FileStore } from "../domain/files.ts";
 import { approvalDeadlineMs, clientToolDeadlineMs } from "../domain/limits.ts";
 import { isRunnable } from "../domain/state.ts";
 import { onAbort } from "../lib/abort.ts";
@@ -37,6 +38,8 @@ export interface WorkerOptions {
   readonly approvalDeadlineMs?: number;
   /** How long a client's tool may take where the client does not say. Default ten minutes. */
   readonly clientToolDeadlineMs?: number;
+  /** Bytes of uploaded files in one model call. Default 15 MiB. */
+  readonly promptFileBytesMax?: number;
   readonly retry?: RetryLimits;
   readonly compaction?: Partial<CompactionOptions>;
   readonly liveness?: Partial<LivenessOptions>;
@@ -48,6 +51,7 @@ export interface WorkerDeps {
   readonly database: Database;
   readonly parts: Episodes;
   readonly checkpoints: Checkpoints;
+  readonly files: Pick<FileStore, "head">;
   readonly models: ModelPort;
   readonly tools: ToolRegistry;
   readonly schemas: Pick<SchemaChecker, "check">;
@@ -72,6 +76,7 @@ export interface WorkerStats {
 }
 
 const stepsMaxDefault = 200;
+const promptFileBytesMaxDefault = 15 * 1024 * 1024;
 const takeoversMax = 3;
 const auditMsDefault = 3_000;
 
@@ -270,6 +275,7 @@ export class Worker {
         takeoversMax,
         approvalDeadlineMs: options.approvalDeadlineMs ?? approvalDeadlineMs,
         clientToolDeadlineMs: options.clientToolDeadlineMs ?? clientToolDeadlineMs,
+        promptFileBytesMax: options.promptFileBytesMax ?? promptFileBytesMaxDefault,
         retry: options.retry ?? retryDefaults,
       },
       hasCapacity: () => freeOf(this.#capacity, this.#manager.working) > 0,

@@ -5,6 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
 import { checkServers, replaceServers } from "./chat-servers.ts";
+import { attachFiles } from "./attach-files.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { create, principalScope, requestKey, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
@@ -20,7 +21,7 @@ export async function createChatCommand(
   await checkResponseFormat(body.response_format, context);
   checkChatLimits(body, context);
   checkServers(body.mcp_servers, context);
-  const parts = partsOf(body.content, context);
+  const content = partsOf(body.content, context);
   const key = requestKey(caller, principalScope, client_id ?? headerKey, ["createChat", request]);
   const id = context.random.uuid();
   const chat = {
@@ -44,7 +45,7 @@ export async function createChatCommand(
     async (bundle) => {
       const message = {
         role: "user",
-        parts,
+        parts: await attachFiles(bundle, content, caller, context),
         response_format: body.response_format ?? null,
         client_id: client_id ?? null,
         created_by: caller.principalId,

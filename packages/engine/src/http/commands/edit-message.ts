@@ -3,6 +3,7 @@ import { chatOf, messagesOf } from "../../domain/representation.ts";
 import { editMessage } from "../../machine/transitions/edit-message.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { attachFiles } from "./attach-files.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { requestKey, update, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
@@ -18,7 +19,7 @@ export async function editMessageCommand(
   const { client_id, ...request } = body;
   const { messageId } = target;
   checkModel(body.model, context);
-  const parts = partsOf(body.content, context);
+  const content = partsOf(body.content, context);
   await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, [
     "editMessage",
@@ -29,7 +30,7 @@ export async function editMessageCommand(
   return await update(context.machine, id, key, "http.edit_message", async (bundle) => {
     const message = await editMessage(bundle, {
       message_id: messageId,
-      parts,
+      parts: await attachFiles(bundle, content, caller, context),
       ...(body.model === undefined ? {} : { model: body.model }),
       ...(body.reasoning_effort === undefined ? {} : { reasoning_effort: body.reasoning_effort }),
       ...(body.response_format === undefined ? {} : { response_format: body.response_format }),

@@ -5,6 +5,7 @@ import { reorderQueuedMessage } from "../../machine/transitions/reorder-queued-m
 import { readQueue } from "../../store/queue.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { attachFiles } from "./attach-files.ts";
 import { partsOf } from "./content.ts";
 import { requestKey, update, type Answer } from "./once.ts";
 import type { QueuedTarget } from "./queued-target.ts";
@@ -19,10 +20,11 @@ export async function editQueuedCommand(
 ): Promise<Answer<QueueAnswer>> {
   const id = await context.access.require(caller, target.chatId);
   const { queuedId } = target;
-  const parts = body.content === undefined ? undefined : partsOf(body.content, context);
+  const content = body.content === undefined ? undefined : partsOf(body.content, context);
   const key = requestKey(caller, id, headerKey, ["editQueued", id, queuedId, body]);
   return await update(context.machine, id, key, "http.edit_queued", async (bundle) => {
     const { position, when_busy } = body;
+    const parts = content && (await attachFiles(bundle, content, caller, context));
     if (parts !== undefined || when_busy !== undefined) {
       await editQueuedMessage(bundle, {
         queued_id: queuedId,

@@ -3,6 +3,7 @@ import { chatOf, messagesOf, queuedOf } from "../../domain/representation.ts";
 import { sendMessage } from "../../machine/transitions/send-message.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { attachFiles } from "./attach-files.ts";
 import { checkModel, partsOf } from "./content.ts";
 import { requestKey, update, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
@@ -17,12 +18,12 @@ export async function sendMessageCommand(
   const id = await context.access.require(caller, chatId);
   const { client_id, ...request } = body;
   checkModel(body.model, context);
-  const parts = partsOf(body.content, context);
+  const content = partsOf(body.content, context);
   await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
   return await update(context.machine, id, key, "http.send_message", async (bundle) => {
     const message = {
-      parts,
+      parts: await attachFiles(bundle, content, caller, context),
       model: body.model ?? null,
       reasoning_effort: body.reasoning_effort ?? null,
       response_format: body.response_format ?? null,

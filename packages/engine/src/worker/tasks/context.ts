@@ -1,5 +1,6 @@
 import type { Bundle } from "../../machine/bundle.ts";
 import type { Machine } from "../../machine/machine.ts";
+import type { FileStore } from "../../domain/files.ts";
 import type { ChatRow } from "../../domain/rows.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Logger } from "../../lib/logger.ts";
@@ -23,6 +24,8 @@ export interface TaskLimits {
   /** How long an approval may stay undecided, and a client's call unanswered, where nothing more particular is said. */
   readonly approvalDeadlineMs: number;
   readonly clientToolDeadlineMs: number;
+  /** Of uploaded files in one model call. */
+  readonly promptFileBytesMax: number;
   readonly retry: RetryLimits;
 }
 
@@ -32,6 +35,7 @@ export interface TaskServices {
   readonly database: Database;
   readonly parts: Episodes;
   readonly checkpoints: Checkpoints;
+  readonly files: Pick<FileStore, "head">;
   readonly models: ModelPort;
   /** The replica's own; what a chat's model may call is `readyTools` and `toolsIn`. */
   readonly tools: ToolRegistry;

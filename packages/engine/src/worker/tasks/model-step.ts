@@ -14,6 +14,7 @@ import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import { recoveryOf } from "../compaction/recovery.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
+import { withFiles } from "../files/prompt-files.ts";
 import { episodeOf } from "../ports.ts";
 import { askedOf } from "../structured/asked.ts";
 import { isLastWord, judge } from "../structured/judge.ts";
@@ -54,6 +55,7 @@ async function call(
 ): Promise<ModelReply> {
   const request = requestOf(ctx, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
+  request.messages = await withFiles(ctx, request.messages);
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
   const onPart = (live: LivePart): void => {

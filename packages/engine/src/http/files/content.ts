@@ -1,0 +1,102 @@
+import { Readable } from "node:stream";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { chunkBytes, type FileRow, type FileStore } from "../../domain/files.ts";
+import { ParleyError } from "../../lib/errors.ts";
+import { authenticate } from "../auth/authenticate.ts";
+import { linkedFile, ownFile } from "../commands/files.ts";
+import { Unauthorized } from "../errors.ts";
+import type { StreamContext } from "../transports/open.ts";
+import { disposition } from "./name.ts";
+import { rangeOf, type ByteRange } from "./range.ts";
+
+/** Pictures that nothing can be hidden in that a browser would run. SVG is none of them. */
+const inlineTypes: ReadonlySet<string> = new Set([
+  "image/png",
+  "image/jpeg",
+  "image/gif",
+  "image/webp",
+]);
+
+/** Whatever a file says, it is nobody's page: no scripts, no forms, an origin of its own. */
+const contentPolicy = "default-src 'none'; sandbox; frame-ancestors 'none'";
+
+interface LinkQuery {
+  readonly expires?: string | undefined;
+  readonly signature?: string | undefined;
+}
+
+/** Answers with the bytes of a file, or a range of them. */
+export async function sendContent(
+  context: StreamContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  fileId: string,
+  query: LinkQuery,
+): Promise<FastifyReply> {
+  const file = await fileFor(context, request, fileId, query);
+  const range = rangeOf(request.headers.range, file.size_bytes);
+  if (range === "unsatisfiable") {
+    reply.header("content-range", `bytes */${file.size_bytes}`);
+    throw new RangeNotSatisfiable(file.size_bytes);
+  }
+  const { start, end } = range ?? { start: 0, end: file.size_bytes };
+  if (range !== null) {
+    reply.code(206).header("content-range", `bytes ${start}-${end - 1}/${file.size_bytes}`);
+  }
+  const kind = inlineTypes.has(file.media_type) ? "inline" : "attachment";
+  const isText = file.media_type.startsWith("text/");
+  return reply
+    .headers({
+      "content-type": isText ? `${file.media_type}; charset=utf-8` : file.media_type,
+      "content-length": String(end - start),
+      "content-disposition": disposition(kind, file.name),
+      "content-security-policy": contentPolicy,
+      "accept-ranges": "bytes",
+      etag: `"${Buffer.from(file.sha256).toString("hex")}"`,
+    })
+    .send(Readable.from(bytesOf(context.files, file.id, { start, end }), { objectMode: false }));
+}
+
+/** @throws Unauthorized also for a link that is over, or that was made for another file. */
+async function fileFor(
+  context: StreamContext,
+  request: FastifyRequest,
+  fileId: string,
+  { expires, signature }: LinkQuery,
+): Promise<FileRow> {
+  if (expires === undefined && signature === undefined) {
+    const { headers } = request;
+    const site = context.site();
+    const caller = await authenticate(context.authenticator, site, { headers, mutates: false });
+    return await ownFile(context, caller, fileId);
+  }
+  const link = { expires: Number(expires ?? 0), signature: signature ?? "" };
+  if (!context.fileLinks.isValid(fileId, link, context.clock.now())) throw new Unauthorized();
+  return await linkedFile(context, fileId);
+}
+
+/** One chunk at a time, the next when the client has taken the last. A file that goes meanwhile breaks the answer off. */
+async function* bytesOf(
+  store: Pick<FileStore, "chunk">,
+  fileId: string,
+  { start, end }: ByteRange,
+): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end;) {
+    const n = Math.floor(at / chunkBytes);
+    const chunk = await store.chunk(fileId, n);
+    if (chunk === undefined) throw new Error(`chunk ${n} of file ${fileId} is gone`);
+    const from = at - n * chunkBytes;
+    const piece = chunk.subarray(from, Math.min(chunk.length, end - n * chunkBytes));
+    if (piece.length === 0) throw new Error(`chunk ${n} of file ${fileId} is too short`);
+    at += piece.length;
+    yield piece;
+  }
+}
+
+class RangeNotSatisfiable extends ParleyError {
+  constructor(sizeBytes: number) {
+    super("range_not_satisfiable", `The file has ${sizeBytes} bytes.`, {
+      details: { size_bytes: sizeBytes },
+    });
+  }
+}

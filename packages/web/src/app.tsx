@@ -1,6 +1,8 @@
 import { lazy, Suspense, type ReactNode } from "react";
-import { Redirect, Route, Switch } from "wouter";
+import { Redirect, Route, Switch, useLocation } from "wouter";
 import { ConversationPage } from "./conversation/conversation-page.tsx";
+import { SessionGate } from "./session/session-gate.tsx";
+import { ErrorBoundary } from "./shell/error-boundary.tsx";
 import { Shell } from "./shell/shell.tsx";
 import { Toasts } from "./ui/toasts.tsx";
 import { TooltipProvider } from "./ui/tooltip.tsx";
@@ -15,27 +17,40 @@ const OperatorPage = lazy(async () => ({
 
 export function App(): ReactNode {
   return (
-    <TooltipProvider>
-      <Shell>
-        <Suspense fallback={null}>
-          <Switch>
-            <Route path="/">
-              <WelcomePage />
-            </Route>
-            <Route path="/chats/:id">{({ id }) => <ConversationPage key={id} chatId={id} />}</Route>
-            <Route path="/settings">
-              <SettingsPage />
-            </Route>
-            <Route path="/operator">
-              <OperatorPage />
-            </Route>
-            <Route>
-              <Redirect to="/" replace />
-            </Route>
-          </Switch>
-        </Suspense>
-      </Shell>
-      <Toasts />
-    </TooltipProvider>
+    <ErrorBoundary>
+      <TooltipProvider>
+        <SessionGate>
+          <Shell>
+            <Pages />
+          </Shell>
+        </SessionGate>
+        <Toasts />
+      </TooltipProvider>
+    </ErrorBoundary>
+  );
+}
+
+function Pages(): ReactNode {
+  const [location] = useLocation();
+  return (
+    <ErrorBoundary resetOn={location}>
+      <Suspense fallback={null}>
+        <Switch>
+          <Route path="/">
+            <WelcomePage />
+          </Route>
+          <Route path="/chats/:id">{({ id }) => <ConversationPage key={id} chatId={id} />}</Route>
+          <Route path="/settings">
+            <SettingsPage />
+          </Route>
+          <Route path="/operator">
+            <OperatorPage />
+          </Route>
+          <Route>
+            <Redirect to="/" replace />
+          </Route>
+        </Switch>
+      </Suspense>
+    </ErrorBoundary>
   );
 }

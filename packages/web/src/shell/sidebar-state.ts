@@ -19,6 +19,11 @@ export const sidebar = {
     set({ docked: !state.docked });
     localStorage.setItem(storageKey, state.docked ? "open" : "closed");
   },
+  open: (): void => {
+    if (narrow.matches) set({ drawer: true });
+    else if (!state.docked) sidebar.toggle();
+  },
+  setDrawer: (drawer: boolean): void => set({ drawer }),
   closeDrawer: (): void => {
     if (state.drawer) set({ drawer: false });
   },

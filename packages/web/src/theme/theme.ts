@@ -3,6 +3,12 @@ import { useSyncExternalStore } from "react";
 /** What the user chose; `system` follows the machine. */
 export type ThemeChoice = "system" | "light" | "dark";
 
+export const themeOptions: readonly { readonly value: ThemeChoice; readonly label: string }[] = [
+  { value: "system", label: "As the system" },
+  { value: "light", label: "Light" },
+  { value: "dark", label: "Dark" },
+];
+
 // public/theme.js reads it before the first paint.
 const storageKey = "parley.theme";
 
@@ -24,6 +30,12 @@ export function setTheme(next: ThemeChoice): void {
 
 export function useThemeChoice(): ThemeChoice {
   return useSyncExternalStore(subscribe, () => choice);
+}
+
+/** What the choice comes to now. */
+export function resolvedTheme(): "light" | "dark" {
+  if (choice !== "system") return choice;
+  return window.matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }
 
 /** Another tab's choice counts here too. */

@@ -1,0 +1,46 @@
+import type { Page } from "playwright-core";
+import { phone, type Picture } from "./picture.ts";
+
+const listIsThere = async (page: Page): Promise<void> => {
+  await page.getByRole("navigation", { name: "Chats" }).waitFor();
+};
+
+const frame: readonly Picture[] = [
+  { name: "welcome", prepare: listIsThere },
+  { name: "welcome-dark", page: { theme: "dark" }, prepare: listIsThere },
+  { name: "welcome-phone", page: { size: phone } },
+  {
+    name: "list-phone",
+    page: { size: phone },
+    prepare: async (page) => {
+      await page.getByRole("button", { name: "Show the chats" }).click();
+      await listIsThere(page);
+    },
+  },
+  { name: "sign-in", page: { signedIn: false } },
+  {
+    name: "settings",
+    page: { path: "/settings", size: { width: 1280, height: 1100 } },
+    prepare: listIsThere,
+  },
+  { name: "settings-dark", page: { path: "/settings", theme: "dark" }, prepare: listIsThere },
+  {
+    name: "shortcuts",
+    prepare: async (page) => {
+      await listIsThere(page);
+      await page.locator("body").press("?");
+      await page.getByRole("dialog").waitFor();
+    },
+  },
+  {
+    name: "chat-menu",
+    prepare: async (page) => {
+      await listIsThere(page);
+      await page.getByRole("link", { name: "Bread with less yeast" }).hover();
+      await page.getByRole("button", { name: "Actions for Bread with less yeast" }).click();
+      await page.getByRole("menu").waitFor();
+    },
+  },
+];
+
+export const pictures: readonly Picture[] = [...frame];

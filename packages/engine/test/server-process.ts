@@ -119,5 +119,7 @@ export function providerEnv(provider: ProviderServer): Record<string, string> {
     OPENAI_BASE_URL: provider.baseURL("openai-responses"),
     ANTHROPIC_API_KEY: "test-key",
     ANTHROPIC_BASE_URL: provider.baseURL("anthropic"),
+    GOOGLE_GENERATIVE_AI_API_KEY: "test-key",
+    GOOGLE_GENERATIVE_AI_BASE_URL: provider.baseURL("google"),
   };
 }

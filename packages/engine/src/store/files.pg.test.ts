@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { eventually } from "../../test/eventually.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import { createFileStore } from "./file-bytes.ts";
@@ -130,7 +131,16 @@ test("two chats that are deleted at the same time release their file", async () 
     await stop.here();
   });
   await stop.reached;
-  const two = db.database.write((tx) => remove(tx, second));
+  let isOver = false;
+  const two = db.database.write((tx) => remove(tx, second)).finally(() => (isOver = true));
+  await eventually("the second has looked, or waits for the first", async () => {
+    const [row] = await db.database.one<{ waiting: number }>({
+      name: "test.waiting",
+      text: `select count(*) as waiting from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock'`,
+    });
+    return isOver || row?.waiting === 1;
+  });
   stop.goOn();
   await Promise.all([one, two]);
   expect(await sweep()).toBe(1);

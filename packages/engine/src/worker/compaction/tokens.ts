@@ -1,5 +1,7 @@
-import type { Part } from "@parley/protocol";
+import type { FilePart, Part } from "@parley/protocol";
 import type { MessageRow } from "../../domain/rows.ts";
+import { isTextual } from "../../models/prompt-files.ts";
+import { textBytesMax } from "../files/plan.ts";
 
 /** Tokens are counted by providers; this is for what no provider has counted yet. */
 export const bytesPerToken = 4;
@@ -58,7 +60,7 @@ function tokensOf(part: Part): number {
     case "tool-result":
       return tokensIn(typeof part.output === "string" ? part.output : JSON.stringify(part.output));
     case "file":
-      return fileTokens;
+      return fileTokensOf(part);
     case "source":
     case "custom":
     case "structured-output":
@@ -66,6 +68,12 @@ function tokensOf(part: Part): number {
     default:
       return part satisfies never;
   }
+}
+
+/** Of an uploaded text as much is sent as is counted here; what any other file costs depends on what is in it. */
+function fileTokensOf({ media_type, size_bytes }: FilePart): number {
+  if (size_bytes === undefined || !isTextual(media_type)) return fileTokens;
+  return Math.ceil(Math.min(size_bytes, textBytesMax) / bytesPerToken);
 }
 
 function tokensIn(text: string): number {

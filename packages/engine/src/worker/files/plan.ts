@@ -49,8 +49,6 @@ export function planFiles(
 function planOf(row: FileRow | undefined, room: number): FilePlan {
   if (row === undefined || row.expired) return { how: "expired" };
   if (!isEverTaken(row.media_type)) return { how: "name" };
-  const bytes = isTextual(row.media_type)
-    ? Math.min(row.size_bytes, textBytesMax)
-    : row.size_bytes;
+  const bytes = isTextual(row.media_type) ? Math.min(row.size_bytes, textBytesMax) : row.size_bytes;
   return bytes > room ? { how: "no_room" } : { how: "read", bytes };
 }

@@ -74,6 +74,8 @@ export function chat(more: Partial<Chat> = {}): Chat {
     labels: {},
     pinned: false,
     client_tools: [],
+    model_settings: null,
+    fallback_models: null,
     mcp_servers: [],
     notices: [],
     owner_id: chatId,

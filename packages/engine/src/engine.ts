@@ -243,10 +243,16 @@ function assemble(
       relayUrl: () => relay?.url ?? null,
       capacity: config.capacity,
       stepsMax: config.turnStepsMax,
+      stepToolCallsMax: config.stepToolCallsMax,
+      turnMs: config.turnMs === 0 ? null : config.turnMs,
       approvalDeadlineMs: config.approvalDeadlineMs,
       clientToolDeadlineMs: config.clientToolDeadlineMs,
       promptFileBytesMax: config.promptFileBytesMax,
-      retry: { ...retryDefaults, attemptsMax: config.modelAttemptsMax },
+      retry: {
+        ...retryDefaults,
+        attemptsMax: config.modelAttemptsMax,
+        fallbackAttempts: config.modelFallbackAttempts,
+      },
       compaction: {
         model: compactionModel(config, models),
         percent: config.compactionPercent,

@@ -142,6 +142,9 @@ export async function startHttpServer(
     models: {
       has: (model) => model.startsWith("demo/"),
       list: () => models,
+      info: (model) => models.find(({ id }) => id === model) ?? null,
+      providers: () => ["demo"],
+      optionsOf: (provider) => (provider === "demo" ? ["mood"] : null),
       defaultModel: () => "demo/demo",
     },
     files: options.files ?? createFileStore(database),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { jsonObjectSchema } from "./json.ts";
 import { limits } from "./limits.ts";
+import { fallbackModelsSchema, modelSettingsSchema } from "./model-settings.ts";
 import { chatMcpServerSchema, chatNoticeSchema } from "./mcp-servers.ts";
 
 export const statusSchema = z.enum([
@@ -28,6 +29,7 @@ export const errorKindSchema = z.enum([
   "cancelled",
   "empty_response",
   "step_limit",
+  "time_limit",
   "stopped",
   "stalled",
   "crashed",
@@ -53,6 +55,10 @@ export const retryStateSchema = z.object({
   message: z.string(),
   provider: z.string().optional(),
   status_code: z.int().optional(),
+  /** The model that failed. */
+  model: z.string().optional(),
+  /** The model of the next try, where it is not the one that was asked for: it stands in, or goes on standing in. */
+  next_model: z.string().optional(),
 });
 
 export const labelsSchema = z
@@ -87,6 +93,9 @@ export const chatSchema = z.object({
   labels: labelsSchema,
   pinned: z.boolean(),
   client_tools: z.array(clientToolSchema),
+  model_settings: modelSettingsSchema.nullable(),
+  /** Models that stand in while the provider is down; null: those of the deployment. */
+  fallback_models: fallbackModelsSchema.nullable(),
   /** MCP servers that the chat brings along. */
   mcp_servers: z.array(chatMcpServerSchema),
   /** What people should know while it lasts: tool servers that are down. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { jsonSchema } from "./json.ts";
+import { modelSettingsSchema } from "./model-settings.ts";
 import { partSchema } from "./parts.ts";
 import { responseFormatSchema } from "./response-format.ts";
 
@@ -71,6 +72,7 @@ export const queuedMessageSchema = z.object({
   response_format: responseFormatSchema.optional(),
   model: z.string().nullable(),
   reasoning_effort: z.string().nullable(),
+  model_settings: modelSettingsSchema.optional(),
   client_id: z.string().nullable(),
   created_by: z.string().nullable(),
   created_at: z.iso.datetime(),

@@ -3,6 +3,11 @@ import { chatSchema, clientToolSchema, labelsSchema } from "./chats.ts";
 import { limits } from "./limits.ts";
 import { mcpServersSchema } from "./mcp-servers.ts";
 import { messageSchema, queuedMessageSchema } from "./messages.ts";
+import {
+  fallbackModelsSchema,
+  modelSettingsSchema,
+  reasoningEffortSchema,
+} from "./model-settings.ts";
 import { filePartSchema, textPartSchema } from "./parts.ts";
 import { jsonSchema } from "./json.ts";
 import { responseFormatSchema } from "./response-format.ts";
@@ -36,7 +41,7 @@ export const contentSchema = z.union([z.string().min(1), z.array(userPartSchema)
 
 const clientId = z.string().min(1).max(limits.idempotencyKeyCharsMax);
 const model = z.string().min(1).max(200);
-const effort = z.string().min(1).max(40);
+const effort = reasoningEffortSchema;
 const systemPrompt = z
   .string()
   .refine((text) => new TextEncoder().encode(text).length <= limits.systemPromptBytesMax, {
@@ -54,6 +59,9 @@ export const createChatSchema = z.strictObject({
   content: contentSchema,
   model: model.optional(),
   reasoning_effort: effort.optional(),
+  model_settings: modelSettingsSchema.optional(),
+  /** Default: the deployment's. */
+  fallback_models: fallbackModelsSchema.optional(),
   system_prompt: systemPrompt.optional(),
   title: title.optional(),
   labels: labelsSchema.optional(),
@@ -71,6 +79,8 @@ export const patchChatSchema = z
     archived: z.boolean().optional(),
     model: model.optional(),
     reasoning_effort: effort.nullable().optional(),
+    model_settings: modelSettingsSchema.nullable().optional(),
+    fallback_models: fallbackModelsSchema.nullable().optional(),
     system_prompt: systemPrompt.nullable().optional(),
     client_tools: clientTools.optional(),
     /** All of them. One that keeps name and url and gives no secrets keeps those that it had. */
@@ -90,6 +100,7 @@ export const sendMessageSchema = z.strictObject({
   when_busy: z.enum(["queue", "steer", "interrupt", "reject"]).optional(),
   model: model.optional(),
   reasoning_effort: effort.optional(),
+  model_settings: modelSettingsSchema.optional(),
   response_format: responseFormatSchema.optional(),
   client_id: clientId.optional(),
 });
@@ -99,6 +110,7 @@ export const editMessageSchema = z.strictObject({
   keep_queue: z.boolean().optional(),
   model: model.optional(),
   reasoning_effort: effort.optional(),
+  model_settings: modelSettingsSchema.optional(),
   /** Absent: that of the message which is replaced. Null: none. */
   response_format: responseFormatSchema.nullable().optional(),
   client_id: clientId.optional(),
@@ -244,6 +256,23 @@ export const modelSchema = z.object({
   name: z.string(),
   is_default: z.boolean(),
   context_window_tokens: z.int().nullable(),
+  /** The most that one reply may have; null: nobody has said. */
+  max_output_tokens: z.int().nullable(),
+  /** What may be asked for, least first. Empty: the model does not reason. Null: nobody knows, so anything. */
+  reasoning_efforts: z.array(reasoningEffortSchema).nullable(),
+  /** Where nobody asks for one; null: the provider's own. */
+  default_reasoning_effort: reasoningEffortSchema.nullable(),
+  /** What the model takes and does; null: nobody has said, and it is tried. */
+  capabilities: z.object({
+    images: z.boolean().nullable(),
+    files: z.boolean().nullable(),
+    tools: z.boolean().nullable(),
+    reasoning: z.boolean().nullable(),
+  }),
+  /** Models that stand in for it while its provider is down, where a chat names none. */
+  fallback_models: z.array(z.string()),
+  /** Names that `model_settings.provider_options` may hold for its provider. */
+  provider_options: z.array(z.string()),
 });
 export const modelsAnswerSchema = z.object({ models: z.array(modelSchema) });
 

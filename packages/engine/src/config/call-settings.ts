@@ -47,7 +47,7 @@ export const callSettings = {
     section: "Work",
     env: "PARLEY_TURN_SECONDS",
     flag: "turn-seconds",
-    parser: seconds(0, 30 * daySeconds),
+    parser: seconds(0, 20 * daySeconds),
     default: daySeconds * 1_000,
     description:
       "How long one turn may run before it is ended, not counting from before it last waited for a person or a client. " +

@@ -6,6 +6,7 @@ import type {
   EpisodeName,
   FinishReason,
   Labels,
+  ModelSettings,
   Part,
   ResponseFormat,
   RetryState,
@@ -29,6 +30,9 @@ export interface ChatRow {
   readonly reasoning_effort: string | null;
   readonly system_prompt: string | null;
   readonly client_tools: readonly ClientTool[];
+  readonly model_settings: ModelSettings | null;
+  /** Null: those of the deployment. */
+  readonly fallback_models: readonly string[] | null;
   /** As it is shown; what is secret stands elsewhere (machine/chat-servers.ts). */
   readonly mcp_servers: readonly ChatMcpServer[];
   /** Counts changes of the chat's servers, those of secrets included. */
@@ -43,6 +47,10 @@ export interface ChatRow {
   readonly retry_state_version: number;
   readonly metadata_version: number;
   readonly generation_attempt: number;
+  /** By attempt of this history version: the model that it calls, where that is not the one that was asked for. */
+  readonly attempt_models: Readonly<Record<string, string>> | null;
+  /** Since when it has been running without having waited for anybody outside. */
+  readonly running_since: Date | null;
   readonly worker_id: string | null;
   readonly runner_id: string | null;
   readonly runnable_since: Date | null;
@@ -71,6 +79,7 @@ export interface MessageRow {
   readonly response_format: ResponseFormat | null;
   readonly model: string | null;
   readonly reasoning_effort: string | null;
+  readonly model_settings: ModelSettings | null;
   readonly usage: Usage | null;
   readonly finish_reason: FinishReason | null;
   readonly episode: EpisodeName | null;
@@ -90,6 +99,7 @@ export interface NewMessage {
   readonly response_format?: ResponseFormat | null;
   readonly model?: string | null;
   readonly reasoning_effort?: string | null;
+  readonly model_settings?: ModelSettings | null;
   readonly usage?: Usage | null;
   readonly finish_reason?: FinishReason | null;
   readonly episode?: EpisodeName | null;
@@ -110,6 +120,7 @@ export interface QueueRow {
   readonly response_format: ResponseFormat | null;
   readonly model: string | null;
   readonly reasoning_effort: string | null;
+  readonly model_settings: ModelSettings | null;
   readonly created_by: string | null;
   readonly client_id: string | null;
   readonly created_at: Date;

@@ -15,7 +15,10 @@ import type { HttpLimits } from "./limits.ts";
 import type { StreamRegistry } from "./transports/stream-registry.ts";
 
 /** What the API needs to know of models. */
-export type ModelCatalogue = Pick<ModelPort, "has" | "list" | "defaultModel">;
+export type ModelCatalogue = Pick<
+  ModelPort,
+  "has" | "list" | "info" | "optionsOf" | "providers" | "defaultModel"
+>;
 
 /** What every command and route works with. */
 export interface HttpContext {

@@ -21,6 +21,8 @@ export class Bundle {
   /** The transaction that this bundle is part of: how a transition reaches other chats of the family. */
   readonly transaction: Transaction;
   readonly before: ChatRow | null;
+  /** When the row was locked, by the database's clock. */
+  readonly lockedAt: Date;
   #chat: ChatRow | null;
   /** Something was written that changes the row through a trigger; `state` may be sound all the same. */
   #rowStale = false;
@@ -37,6 +39,7 @@ export class Bundle {
     this.tx = transaction.tx;
     this.chatId = chatId;
     this.before = before;
+    this.lockedAt = chat.updated_at;
     this.#chat = chat;
     this.#born = before !== null;
   }

@@ -11,11 +11,21 @@ import { closeCalls } from "./close-open-calls.ts";
 export type UserMessage = Pick<
   QueueRow,
   "parts" | "model" | "reasoning_effort" | "client_id" | "created_by"
-> & { readonly response_format?: QueueRow["response_format"] };
+> & Partial<Pick<QueueRow, "response_format" | "model_settings">>;
 
 export function userMessage(from: UserMessage): NewMessage {
-  const { parts, model, reasoning_effort, response_format = null, client_id, created_by } = from;
-  return { role: "user", parts, model, reasoning_effort, response_format, client_id, created_by };
+  const { parts, model, reasoning_effort, client_id, created_by } = from;
+  const { response_format = null, model_settings = null } = from;
+  return {
+    role: "user",
+    parts,
+    model,
+    reasoning_effort,
+    response_format,
+    model_settings,
+    client_id,
+    created_by,
+  };
 }
 
 /** A client id names one message of its chat. After a day its key is forgotten, the message is not. */

@@ -70,6 +70,7 @@ test("what was queued keeps model, effort, client id and author when it is promo
   const over = {
     model: "demo/other",
     reasoning_effort: "high",
+    model_settings: { temperature: 0.1, provider_options: { demo: { mood: "calm" } } },
     client_id: "mine",
     created_by: world.owner,
   };
@@ -82,7 +83,11 @@ test("what was queued keeps model, effort, client id and author when it is promo
 
 test("an edit keeps the model and effort of what it replaces, unless told otherwise", async () => {
   const { id } = await chatIn(world, "W");
-  const over = { model: "demo/other", reasoning_effort: "high" };
+  const over = {
+    model: "demo/other",
+    reasoning_effort: "high",
+    model_settings: { temperature: 0.1 },
+  };
   const { messages } = await send(id, "first try", "queue", over);
   const edit = (message_id: number, more: object): Promise<MessageRow> =>
     world.machine.update(id, (bundle) =>
@@ -97,8 +102,12 @@ test("an edit keeps the model and effort of what it replaces, unless told otherw
     );
   const kept = await edit(defined(messages[0], "sent").id, {});
   expect(kept).toMatchObject(over);
-  const changed = await edit(kept.id, { model: "demo/third" });
-  expect(changed).toMatchObject({ model: "demo/third", reasoning_effort: "high" });
+  const changed = await edit(kept.id, { model: "demo/third", model_settings: { seed: 1 } });
+  expect(changed).toMatchObject({
+    model: "demo/third",
+    reasoning_effort: "high",
+    model_settings: { seed: 1 },
+  });
   const old = await world.sql(
     `select from parley.chat_messages where chat_id = $1 and deleted and parts = $2`,
     [id, JSON.stringify(text("first try"))],

@@ -9,6 +9,8 @@ export interface RetryLimits {
   attemptsMax: number;
   /** How often a reply without any part is tried again. */
   emptyRetriesMax: number;
+  /** Failed tries at one model before another stands in for it. */
+  fallbackAttempts: number;
 }
 
 export const retryDefaults: RetryLimits = {
@@ -16,6 +18,7 @@ export const retryDefaults: RetryLimits = {
   maxMs: 60_000,
   attemptsMax: 25,
   emptyRetriesMax: 2,
+  fallbackAttempts: 3,
 };
 
 export interface FailedAttempt {

@@ -14,6 +14,9 @@ export interface NewChat {
   readonly reasoning_effort: string | null;
   readonly system_prompt: string | null;
   readonly client_tools: ChatRow["client_tools"];
+  readonly model_settings?: ChatRow["model_settings"];
+  /** Default: the deployment's. */
+  readonly fallback_models?: ChatRow["fallback_models"];
   readonly status: ChatRow["status"];
 }
 
@@ -28,6 +31,9 @@ export type ChatChanges = Partial<
     | "reasoning_effort"
     | "system_prompt"
     | "client_tools"
+    | "model_settings"
+    | "fallback_models"
+    | "attempt_models"
     | "mcp_servers"
     | "mcp_revision"
     | "status"
@@ -61,6 +67,8 @@ export type MetadataChanges = Pick<
   | "reasoning_effort"
   | "system_prompt"
   | "client_tools"
+  | "model_settings"
+  | "fallback_models"
   | "mcp_servers"
   | "mcp_revision"
 >;
@@ -78,8 +86,8 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
   const [row] = await tx.query<ChatRow>({
     name: "chats.insert",
     text: `insert into parley.chats (id, owner_id, parent_chat_id, root_chat_id, title, labels, model,
-             reasoning_effort, system_prompt, client_tools, status)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning *`,
+             reasoning_effort, system_prompt, client_tools, status, model_settings, fallback_models)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning *`,
     values: [
       chat.id,
       chat.owner_id,
@@ -92,6 +100,8 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
       chat.system_prompt,
       JSON.stringify(chat.client_tools),
       chat.status,
+      chat.model_settings ? JSON.stringify(chat.model_settings) : null,
+      chat.fallback_models ? JSON.stringify(chat.fallback_models) : null,
     ],
   });
   return row as ChatRow;
@@ -128,7 +138,16 @@ export async function readChat(
   return row;
 }
 
-const jsonColumns = new Set(["labels", "client_tools", "mcp_servers", "last_error", "retry_state"]);
+const jsonColumns = new Set([
+  "labels",
+  "client_tools",
+  "model_settings",
+  "fallback_models",
+  "attempt_models",
+  "mcp_servers",
+  "last_error",
+  "retry_state",
+]);
 
 /** Writes the given columns and no others, and gives the row as the triggers left it. */
 export async function updateChat(

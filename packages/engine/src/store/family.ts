@@ -1,4 +1,4 @@
-import type { Usage } from "@parley/protocol";
+import type { ModelSettings, Usage } from "@parley/protocol";
 import type { AgentRow } from "../domain/agent.ts";
 import type { ModelUsage } from "../domain/usage.ts";
 import type { ChatRow } from "../domain/rows.ts";
@@ -98,6 +98,10 @@ export interface Standing {
   /** What the running turn is answered with. */
   readonly model: string;
   readonly reasoning_effort: string | null;
+  readonly model_settings: ModelSettings | null;
+  /** Of the message that began the running turn. */
+  readonly message_settings: ModelSettings | null;
+  readonly fallback_models: readonly string[] | null;
   /** A chat of the given id was there and was deleted. */
   readonly deleted: boolean;
 }
@@ -119,6 +123,7 @@ export async function readStanding(
              (select count(*) from parley.chats b where b.root_chat_id = c.root_chat_id and b.parent_chat_id = c.id
                and b.status in ('running', 'interrupting', 'requires_action'))::integer as busy,
              coalesce(m.model, c.model) as model, coalesce(m.reasoning_effort, c.reasoning_effort) as reasoning_effort,
+             c.model_settings, m.model_settings as message_settings, c.fallback_models,
              exists (select from parley.chat_tombstones where chat_id = $2) as deleted
            from parley.chats c
              left join parley.chat_messages m on m.id = c.turn_message_id and m.chat_id = c.id

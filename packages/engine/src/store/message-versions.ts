@@ -28,7 +28,7 @@ export async function readVersions(
            select line.version, m.*
            from line cross join lateral (
              select id, chat_id, revision, role, visibility, parts, model, reasoning_effort, usage, finish_reason,
-               episode, created_by, client_id, is_boundary, replaces, response_format, deleted, created_at
+               episode, created_by, client_id, is_boundary, replaces, response_format, model_settings, deleted, created_at
              from parley.chat_messages m
              where m.chat_id = $1 and m.id >= line.version and m.id < line.until and m.deleted
                and m.visibility <> 'model'

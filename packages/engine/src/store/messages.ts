@@ -2,7 +2,7 @@ import type { MessageRow, NewMessage, OpenCall } from "../domain/rows.ts";
 import type { ReadTx, WriteTx } from "../postgres/sql.ts";
 
 const columns = `id, chat_id, revision, role, visibility, parts, model, reasoning_effort, usage, finish_reason,
-  episode, created_by, client_id, is_boundary, replaces, response_format, deleted, created_at`;
+  episode, created_by, client_id, is_boundary, replaces, response_format, model_settings, deleted, created_at`;
 
 export async function insertMessage(
   tx: WriteTx,
@@ -12,8 +12,8 @@ export async function insertMessage(
   const [row] = await tx.query<MessageRow>({
     name: "chat_messages.insert",
     text: `insert into parley.chat_messages (chat_id, role, visibility, parts, model, reasoning_effort, usage,
-             finish_reason, episode, created_by, client_id, is_boundary, replaces, response_format)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) returning ${columns}`,
+             finish_reason, episode, created_by, client_id, is_boundary, replaces, response_format, model_settings)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning ${columns}`,
     values: [
       chatId,
       message.role,
@@ -29,6 +29,7 @@ export async function insertMessage(
       message.is_boundary ?? false,
       message.replaces ?? null,
       message.response_format ? JSON.stringify(message.response_format) : null,
+      message.model_settings ? JSON.stringify(message.model_settings) : null,
     ],
   });
   return row as MessageRow;
@@ -116,9 +117,9 @@ export async function copyMessages(
   return await tx.query<MessageRow>({
     name: "chat_messages.copy",
     text: `insert into parley.chat_messages (chat_id, role, visibility, parts, parts_version, model, reasoning_effort,
-             usage, finish_reason, created_by, is_boundary, response_format, created_at)
+             usage, finish_reason, created_by, is_boundary, response_format, model_settings, created_at)
            select $1, role, visibility, parts, parts_version, model, reasoning_effort, usage, finish_reason, created_by,
-             is_boundary, response_format, created_at
+             is_boundary, response_format, model_settings, created_at
            from parley.chat_messages
            where chat_id = $2 and not deleted and ($3::bigint is null or id <= $3) order by id
            returning ${columns}`,

@@ -2,12 +2,13 @@ import type { QueueRow } from "../domain/rows.ts";
 import type { ReadTx, WriteTx } from "../postgres/sql.ts";
 
 const columns = `id, chat_id, (row_number() over (order by rank, id) - 1)::integer as position, manner, parts, model,
-  reasoning_effort, response_format, created_by, client_id, created_at`;
+  reasoning_effort, response_format, model_settings, created_by, client_id, created_at`;
 
 export type NewQueued = Pick<
   QueueRow,
   "manner" | "parts" | "model" | "reasoning_effort" | "created_by" | "client_id"
-> & { readonly response_format?: QueueRow["response_format"] };
+> &
+  Partial<Pick<QueueRow, "response_format" | "model_settings">>;
 
 /** The whole queue in order. It is short: `queueMessagesMax`. */
 export async function readQueue(tx: ReadTx, chatId: string): Promise<QueueRow[]> {
@@ -28,11 +29,11 @@ export async function insertQueued(
   const [row] = await tx.query<QueueRow>({
     name: "chat_queue.insert",
     text: `insert into parley.chat_queue (chat_id, rank, manner, parts, model, reasoning_effort, created_by, client_id,
-             response_format)
+             response_format, model_settings)
            values ($1, (select coalesce(max(rank), -1) + 1 from parley.chat_queue where chat_id = $1),
-             $2, $3, $4, $5, $6, $7, $9)
+             $2, $3, $4, $5, $6, $7, $9, $10)
            returning id, chat_id, $8::integer as position, manner, parts, model, reasoning_effort, response_format,
-             created_by, client_id, created_at`,
+             model_settings, created_by, client_id, created_at`,
     values: [
       chatId,
       queued.manner,
@@ -43,6 +44,7 @@ export async function insertQueued(
       queued.client_id,
       position,
       queued.response_format ? JSON.stringify(queued.response_format) : null,
+      queued.model_settings ? JSON.stringify(queued.model_settings) : null,
     ],
   });
   return row as QueueRow;

@@ -45,7 +45,7 @@ export interface SyncResult {
 }
 
 const messageColumns = `id, chat_id, revision, role, visibility, parts, model, reasoning_effort, usage, finish_reason,
-  episode, created_by, client_id, is_boundary, replaces, response_format, deleted, created_at`;
+  episode, created_by, client_id, is_boundary, replaces, response_format, model_settings, deleted, created_at`;
 
 /**
  * Everything that a feed needs, in one read-only snapshot; all statements share one round trip. Null: there is no such

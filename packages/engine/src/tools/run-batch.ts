@@ -2,8 +2,8 @@ import type { Json, ToolCallPart, ToolResultPart } from "@parley/protocol";
 import { linked, onAbort } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import { storableJson, storableText } from "../lib/storable.ts";
-import { cutOutput, cutText } from "./cut-output.ts";
 import { Idling, type IdlingCall } from "./idling.ts";
+import { OutputShare } from "./output-share.ts";
 import { Progress } from "./progress.ts";
 import { validateInput, type Tool } from "./tool.ts";
 
@@ -27,7 +27,10 @@ export interface BatchOptions {
   clock: Pick<Clock, "timer">;
   /** Stops the batch: calls still running end as `stopped`, promptly, whether they listen or not. */
   signal: AbortSignal;
-  /** Caps every tool's own limit, and is that of tools which state none: a third of the model's context window, say. */
+  /**
+   * Caps every tool's own limit, and is that of tools which state none: a third of the model's context window, say. All
+   * results together may have no more.
+   */
   outputBytesMax?: number;
   /** As each call ends, in any order. The batch waits for it, and fails when it does. */
   onEnd?: (outcome: CallOutcome, call: ToolCallPart) => Promise<void> | void;
@@ -41,6 +44,7 @@ const errorCharsMax = 4_000;
 
 /** Where neither the tool nor the model's window says how much is too much. */
 const outputDefaultBytesMax = 64 * 1024;
+const batchDefaultBytesMax = 4 * outputDefaultBytesMax;
 
 /**
  * Runs a step's calls at once. A call's failure is its result; the outcomes are in call order.
@@ -52,10 +56,12 @@ export async function runBatch(
   options: BatchOptions,
 ): Promise<CallOutcome[]> {
   const idling = new Idling(calls.length, options.onIdle);
+  const share = new OutputShare(options.outputBytesMax ?? batchDefaultBytesMax, calls.length);
   const ends = await Promise.allSettled(
     calls.map(async (each) => {
       const own = idling.call();
-      const outcome = await runCall(each, options, own.idle);
+      const outcome = await runCall(each, options, share, own.idle);
+      if (outcome.ended !== "finished" && outcome.ended !== "failed") share.forgo();
       await own.end();
       await options.onEnd?.(outcome, each.call);
       return outcome;
@@ -70,6 +76,7 @@ export async function runBatch(
 async function runCall(
   batchCall: BatchCall,
   options: BatchOptions,
+  share: OutputShare,
   idle: IdlingCall["idle"],
 ): Promise<CallOutcome> {
   const { call } = batchCall;
@@ -88,14 +95,21 @@ async function runCall(
       `The arguments do not fit the tool's schema: ${validated.problem}`,
     );
   }
-  return await execute(tool, validated.input, batchCall, options, idle);
+  return await execute(tool, validated.input, batchCall, { ...options, share }, idle);
 }
 
 async function execute(
   tool: Tool,
   input: Json,
   { call, idempotencyKey }: BatchCall,
-  { chatId, clock, signal, onProgress, outputBytesMax }: BatchOptions,
+  {
+    chatId,
+    clock,
+    signal,
+    onProgress,
+    outputBytesMax,
+    share,
+  }: BatchOptions & { share: OutputShare },
   idle: IdlingCall["idle"],
 ): Promise<CallOutcome> {
   using abort = linked(signal);
@@ -112,6 +126,7 @@ async function execute(
     abort.abort(new Error("timeout"));
   });
   const off = onAbort(signal, () => cut(failed(call, "stopped", "The call was stopped.")));
+  let isLeft = false;
   const run = async (): Promise<CallOutcome> => {
     if (signal.aborted) return failed(call, "stopped", "The call was stopped before it ran.");
     try {
@@ -122,15 +137,19 @@ async function execute(
         chatId,
         idle,
       });
-      return finished(call, cutOutput(storableJson(output), bytesMax));
+      // What comes after the end takes nothing from the others' share.
+      return isLeft ? leftBehind(call) : finished(call, share.output(storableJson(output), bytesMax));
     } catch (error) {
-      return failed(call, "failed", cutText(messageOf(error), bytesMax));
+      return isLeft
+        ? leftBehind(call)
+        : failed(call, "failed", share.text(messageOf(error), bytesMax));
     }
   };
   try {
     // A tool that does not listen to its signal is left behind; its late end goes nowhere.
     return await Promise.race([run(), cutShort]);
   } finally {
+    isLeft = true;
     told.end();
     timer.cancel();
     off();
@@ -139,6 +158,10 @@ async function execute(
 
 function finished(call: ToolCallPart, output: Json): CallOutcome {
   return { ended: "finished", result: resultPart(call, output, false) };
+}
+
+function leftBehind(call: ToolCallPart): CallOutcome {
+  return failed(call, "stopped", "The call had ended before.");
 }
 
 function failed(call: ToolCallPart, ended: Ended, message: string): CallOutcome {

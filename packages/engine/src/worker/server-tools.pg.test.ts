@@ -126,7 +126,12 @@ test("output is cut to a third of the model's window, unless the tool says less"
   const tools = [long("plain"), long("short", 300), long("greedy", 1_000_000)];
   const replica = await cluster.replica({ tools });
   replica.models.windows.set("test/model", 9_000);
-  replica.models.enqueue(calls(["c1", "plain"], ["c2", "short"], ["c3", "greedy"]), says("done"));
+  replica.models.enqueue(
+    calls(["c1", "plain"]),
+    calls(["c2", "short"]),
+    calls(["c3", "greedy"]),
+    says("done"),
+  );
   const id = await replica.create();
   await cluster.untilIdle(id);
   const outputs = (await resultsOf(id)).map((part) => String((part as { output: unknown }).output));

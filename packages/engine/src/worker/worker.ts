@@ -34,6 +34,10 @@ export interface WorkerOptions {
   readonly capacity?: number;
   /** Steps of a turn. Default 200. */
   readonly stepsMax?: number;
+  /** Calls of one reply that are carried out. Default 100. */
+  readonly stepToolCallsMax?: number;
+  /** How long a turn may run without having waited for anybody outside. Default null: any time. */
+  readonly turnMs?: number | null;
   /** How long an approval may stay undecided where the tool does not say. Default a day. */
   readonly approvalDeadlineMs?: number;
   /** How long a client's tool may take where the client does not say. Default ten minutes. */
@@ -76,6 +80,7 @@ export interface WorkerStats {
 }
 
 const stepsMaxDefault = 200;
+const stepToolCallsMaxDefault = 100;
 const promptFileBytesMaxDefault = 15 * 1024 * 1024;
 const takeoversMax = 3;
 const auditMsDefault = 3_000;
@@ -272,6 +277,8 @@ export class Worker {
       compaction: { ...compactionDefaults, ...options.compaction },
       limits: {
         stepsMax: options.stepsMax ?? stepsMaxDefault,
+        stepToolCallsMax: options.stepToolCallsMax ?? stepToolCallsMaxDefault,
+        turnMs: options.turnMs ?? null,
         takeoversMax,
         approvalDeadlineMs: options.approvalDeadlineMs ?? approvalDeadlineMs,
         clientToolDeadlineMs: options.clientToolDeadlineMs ?? clientToolDeadlineMs,

@@ -17,7 +17,7 @@ export function partsOf(content: Content, context: HttpContext): (TextPart | Fil
 }
 
 /** @throws UnknownModel where no provider of this installation is asked for by that name. */
-export function checkModel(model: string | undefined, context: HttpContext): void {
+export function checkModel(model: string | undefined, context: Pick<HttpContext, "models">): void {
   if (model !== undefined && !context.models.has(model)) throw new UnknownModel(model);
 }
 

@@ -6,7 +6,8 @@ import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
 import { checkServers, replaceServers } from "./chat-servers.ts";
 import { attachFiles } from "./attach-files.ts";
-import { checkModel, partsOf } from "./content.ts";
+import { partsOf } from "./content.ts";
+import { checkModelFits, checkModelWish } from "./model-wish.ts";
 import { create, principalScope, requestKey, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
 
@@ -17,7 +18,8 @@ export async function createChatCommand(
   headerKey: string | undefined,
 ): Promise<Answer<CreateChatAnswer>> {
   const { client_id, ...request } = body;
-  checkModel(body.model, context);
+  checkModelWish(body, context);
+  checkModelFits(body, context.models.defaultModel(), context);
   await checkResponseFormat(body.response_format, context);
   checkChatLimits(body, context);
   checkServers(body.mcp_servers, context);
@@ -35,6 +37,8 @@ export async function createChatCommand(
     reasoning_effort: body.reasoning_effort ?? null,
     system_prompt: body.system_prompt ?? null,
     client_tools: body.client_tools ?? [],
+    model_settings: body.model_settings ?? null,
+    fallback_models: body.fallback_models ?? null,
     status: "running",
   } as const;
   const answer = await create<CreateChatAnswer>(

@@ -4,7 +4,8 @@ import { editMessage } from "../../machine/transitions/edit-message.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { attachFiles } from "./attach-files.ts";
-import { checkModel, partsOf } from "./content.ts";
+import { partsOf } from "./content.ts";
+import { checkModelFits, checkModelWish } from "./model-wish.ts";
 import { requestKey, update, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
 
@@ -18,7 +19,9 @@ export async function editMessageCommand(
   const id = await context.access.require(caller, target.chatId);
   const { client_id, ...request } = body;
   const { messageId } = target;
-  checkModel(body.model, context);
+  checkModelWish(body, context);
+  if (body.model !== undefined) checkModelFits(body, body.model, context);
+  await checkResponseFormat(body.response_format, context);
   const content = partsOf(body.content, context);
   await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, [
@@ -33,6 +36,7 @@ export async function editMessageCommand(
       parts: await attachFiles(bundle, content, caller, context),
       ...(body.model === undefined ? {} : { model: body.model }),
       ...(body.reasoning_effort === undefined ? {} : { reasoning_effort: body.reasoning_effort }),
+      ...(body.model_settings === undefined ? {} : { model_settings: body.model_settings }),
       ...(body.response_format === undefined ? {} : { response_format: body.response_format }),
       client_id: client_id ?? null,
       created_by: caller.principalId,

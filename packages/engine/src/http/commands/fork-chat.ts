@@ -32,6 +32,8 @@ export async function forkChatCommand(
     reasoning_effort: source.reasoning_effort,
     system_prompt: source.system_prompt,
     client_tools: source.client_tools,
+    model_settings: source.model_settings,
+    fallback_models: source.fallback_models,
     status: "waiting",
   } as const;
   const answer = await create<ChatAnswer>(

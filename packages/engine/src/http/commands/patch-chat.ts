@@ -5,7 +5,7 @@ import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { checkChatLimits } from "./chat-limits.ts";
 import { checkServers, replaceServers } from "./chat-servers.ts";
-import { checkModel } from "./content.ts";
+import { checkModelFits, checkModelWish } from "./model-wish.ts";
 import { decide, requestKey, type Answer } from "./once.ts";
 
 /** Writes metadata, and archives or unarchives the family: all of it or nothing. */
@@ -17,12 +17,13 @@ export async function patchChatCommand(
   headerKey: string | undefined,
 ): Promise<Answer<ChatAnswer>> {
   const id = await context.access.require(caller, chatId);
-  checkModel(body.model, context);
+  checkModelWish(body, context);
   checkChatLimits(body, context);
   checkServers(body.mcp_servers, context);
   const { archived, mcp_servers, ...metadata } = body;
   const key = requestKey(caller, id, headerKey, ["patchChat", id, body]);
   return await decide(context.machine, id, key, "http.patch_chat", async (chat, transaction) => {
+    checkModelFits(body, chat.model, context);
     let row = chat;
     if (archived !== undefined && archived !== chat.archived) {
       row = await transaction.update(id, async (bundle) => {

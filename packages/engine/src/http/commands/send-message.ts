@@ -4,7 +4,8 @@ import { sendMessage } from "../../machine/transitions/send-message.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { attachFiles } from "./attach-files.ts";
-import { checkModel, partsOf } from "./content.ts";
+import { partsOf } from "./content.ts";
+import { checkModelFits, checkModelWish } from "./model-wish.ts";
 import { requestKey, update, type Answer } from "./once.ts";
 import { checkResponseFormat } from "./response-format.ts";
 
@@ -17,15 +18,18 @@ export async function sendMessageCommand(
 ): Promise<Answer<SendMessageAnswer>> {
   const id = await context.access.require(caller, chatId);
   const { client_id, ...request } = body;
-  checkModel(body.model, context);
+  checkModelWish(body, context);
+  await checkResponseFormat(body.response_format, context);
   const content = partsOf(body.content, context);
   await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
   return await update(context.machine, id, key, "http.send_message", async (bundle) => {
+    checkModelFits(body, bundle.chat.model, context);
     const message = {
       parts: await attachFiles(bundle, content, caller, context),
       model: body.model ?? null,
       reasoning_effort: body.reasoning_effort ?? null,
+      model_settings: body.model_settings ?? null,
       response_format: body.response_format ?? null,
       client_id: client_id ?? null,
       created_by: caller.principalId,

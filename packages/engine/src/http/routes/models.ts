@@ -17,7 +17,14 @@ export function modelRoutes(app: App, { models }: HttpContext): void {
     handler: async () => {
       const first = models.defaultModel();
       return {
-        models: models.list().map((model) => ({ ...model, is_default: model.id === first })),
+        models: models.list().map(({ efforts, default_effort, ...model }) => ({
+          ...model,
+          is_default: model.id === first,
+          reasoning_efforts: efforts === null ? null : [...efforts],
+          default_reasoning_effort: default_effort,
+          fallback_models: [...model.fallback_models],
+          provider_options: [...(models.optionsOf(model.provider) ?? [])],
+        })),
       };
     },
   });

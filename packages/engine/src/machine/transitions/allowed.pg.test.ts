@@ -164,7 +164,7 @@ async function read(id: string): Promise<ChatRow | null> {
 async function messagesOf(id: string, revision: number): Promise<MessageRow[]> {
   return await world.sql<MessageRow>(
     `select id, chat_id, revision, role, visibility, parts, model, reasoning_effort, usage, finish_reason, episode,
-       created_by, client_id, is_boundary, replaces, response_format, deleted, created_at
+       created_by, client_id, is_boundary, replaces, response_format, model_settings, deleted, created_at
      from parley.chat_messages where chat_id = $1 and revision = $2 and not deleted order by id`,
     [id, revision],
   );

@@ -1,4 +1,4 @@
-import type { ResponseFormat } from "@parley/protocol";
+import type { ModelSettings, ResponseFormat } from "@parley/protocol";
 import { MessageNotFound } from "../../domain/errors.ts";
 import type { MessageRow } from "../../domain/rows.ts";
 import { abandonExecutions } from "../../store/executions.ts";
@@ -14,6 +14,7 @@ export interface EditMessage {
   /** Absent: those of the message that is replaced. */
   readonly model?: string;
   readonly reasoning_effort?: string;
+  readonly model_settings?: ModelSettings;
   /** Null: the reply is not asked to be of any form any more. */
   readonly response_format?: ResponseFormat | null;
   readonly client_id: string | null;
@@ -46,6 +47,7 @@ export const editMessage = transition<EditMessage, MessageRow>(
         parts: input.parts,
         model: input.model ?? target.model,
         reasoning_effort: input.reasoning_effort ?? target.reasoning_effort,
+        model_settings: input.model_settings ?? target.model_settings,
         response_format:
           input.response_format === undefined ? target.response_format : input.response_format,
         client_id: input.client_id,

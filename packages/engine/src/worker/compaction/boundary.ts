@@ -47,17 +47,16 @@ export function boundaryMessages(
       is_boundary: true,
       parts: [{ type: "text", text: `${preface}\n\n${summary}` }, markPart(carried)],
     },
-    ...replayed.map(
-      ({ parts, model: asked, reasoning_effort, response_format, created_by }): NewMessage => ({
-        role: "user",
-        visibility: "model",
-        parts,
-        model: asked,
-        reasoning_effort,
-        response_format,
-        created_by,
-      }),
-    ),
+    ...replayed.map(({ parts, model: asked, reasoning_effort, ...more }): NewMessage => ({
+      role: "user",
+      visibility: "model",
+      parts,
+      model: asked,
+      reasoning_effort,
+      model_settings: more.model_settings,
+      response_format: more.response_format,
+      created_by: more.created_by,
+    })),
     {
       role: "assistant",
       visibility: "user",

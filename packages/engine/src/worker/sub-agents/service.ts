@@ -1,5 +1,6 @@
 import type { ChatHint, Commit } from "../../domain/commit.ts";
 import { isBusy } from "../../domain/agent.ts";
+import { settingsOver } from "../../domain/model-settings.ts";
 import type { ChatRow } from "../../domain/rows.ts";
 import type { Bundle } from "../../machine/bundle.ts";
 import type { ChatServers } from "../../machine/chat-servers.ts";
@@ -88,6 +89,11 @@ export class SubAgentService implements SubAgents {
         reasoning_effort: model === undefined ? standing.reasoning_effort : null,
         system_prompt: request.system_prompt ?? parent.system_prompt,
         client_tools: [],
+        model_settings:
+          model === undefined
+            ? settingsOver(standing.model_settings, standing.message_settings)
+            : null,
+        fallback_models: model === undefined ? standing.fallback_models : null,
         status: "running",
       } as const;
       const message = { role: "user", parts: [textPart(request.prompt)] } as const;

@@ -20,6 +20,8 @@ import type { TurnOutcome } from "../observer.ts";
 import { compactionBefore, type CompactionWish } from "./compaction.ts";
 import { toolsIn } from "./chat-tools.ts";
 import type { TaskContext } from "./context.ts";
+import { nextReplyModel, nextSummaryModel, recordModel } from "./routing.ts";
+import { timeLeftMs, timeLimitReached } from "./turn-time.ts";
 import { planTools, type PlannedCall } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
 
@@ -86,7 +88,8 @@ export async function advance(
       case "run_tools":
         return await begin(ctx, bundle, transcript, step, ended);
       case "call_model": {
-        const reason = compactionBefore(ctx, transcript, wish);
+        const model = nextReplyModel(ctx, bundle, transcript);
+        const reason = compactionBefore(ctx, transcript, model, wish);
         if (reason !== null) return await beginCompaction(ctx, bundle, transcript, reason, ended);
         return await begin(ctx, bundle, transcript, step, ended);
       }
@@ -160,13 +163,19 @@ async function begin(
   if (stepsOf(transcript) >= ctx.limits.stepsMax) {
     return await fail(ctx, bundle, stepLimitReached(ctx.limits.stepsMax));
   }
+  // A turn that this bundle has begun has all its time.
+  if (ended.length === 0 && timeLeftMs(ctx.limits, bundle.before, bundle.lockedAt) <= 0) {
+    return await fail(ctx, bundle, timeLimitReached(ctx.limits));
+  }
   if (step === "call_model") {
+    await recordModel(bundle, transcript, nextReplyModel(ctx, bundle, transcript));
     await recordGenerationAttempt(bundle);
     ctx.memory.remember(transcript);
     return { step, transcript, ended };
   }
   const tools = await toolsIn(ctx, bundle);
-  const planned = planTools(transcript, (name) => tools.get(name));
+  const { stepToolCallsMax } = ctx.limits;
+  const planned = planTools(transcript, (name) => tools.get(name), stepToolCallsMax);
   if (await runsElsewhere(bundle, planned, tools)) {
     ctx.leave(ctx.chatId);
     await abandon(bundle, ctx.runnerId);
@@ -191,6 +200,7 @@ async function beginCompaction(
     await abandon(bundle, ctx.runnerId);
     return { step: "none", ended };
   }
+  await recordModel(bundle, transcript, nextSummaryModel(ctx, bundle, transcript));
   await recordGenerationAttempt(bundle);
   ctx.memory.remember(transcript);
   return { step: "compact", transcript, reason, ended };

@@ -1,8 +1,9 @@
-import type { LivePart } from "@parley/protocol";
+import type { ErrorKind, LivePart } from "@parley/protocol";
 import type { MessageRow } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
 import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
 import { ModelError } from "../../models/model-port.ts";
+import { modelAfter } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import {
@@ -20,7 +21,8 @@ import { askedOf } from "../structured/asked.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
-import { modelOf, stepsOf, type Transcript } from "./transcript.ts";
+import { calledModel, replyModels, triesOf } from "./routing.ts";
+import { stepsOf, type Transcript } from "./transcript.ts";
 
 /** People are told how far the summary is at most this often. */
 const progressMs = 1_000;
@@ -76,7 +78,7 @@ async function summarise(
   key: EpisodeKey,
   reason: CompactionReason,
 ): Promise<Summary> {
-  const model = summariser(ctx, modelOf(ctx.row, { context }).model);
+  const model = calledModel(ctx.row, { context });
   const window = ctx.models.info(model)?.context_window_tokens ?? null;
   const writer = ctx.parts.open(key, ctx.runnerId);
   const onPart = progressTo(ctx, key, reason, (live) => writer.append(live));
@@ -100,12 +102,6 @@ async function summarise(
   } finally {
     writer.close();
   }
-}
-
-/** The model that is configured for it, where this server has it; else the one of the turn. */
-function summariser(ctx: TaskContext, model: string): string {
-  const configured = ctx.compaction.model;
-  return configured !== null && ctx.models.has(configured) ? configured : model;
 }
 
 /** Turns what the summary grows by into progress, at once and then at most once a second. */
@@ -147,14 +143,24 @@ async function failed(
     ...(status_code === undefined ? {} : { status_code }),
   };
   const attempt = key.generation_attempt;
-  const decision = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
+  const model = calledModel(ctx.row, transcript);
+  const given = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
+  const other = otherSummariser(ctx, transcript, kind, given.retry);
+  const decision = other === null ? given : ({ retry: true, delayMs: 0 } as const);
   const again = reason === "overflow" ? ({ compact: "overflow" } as const) : {};
   if (decision.retry) {
     await ctx.commit("worker.retry", async (bundle) => {
-      await recordRetryState(bundle, { ...about, attempt, delay_ms: decision.delayMs });
+      await recordRetryState(bundle, {
+        ...about,
+        attempt,
+        delay_ms: decision.delayMs,
+        model,
+        next_model: other ?? model,
+      });
     });
     ctx.observer.retry(ctx.row, kind, decision.delayMs);
-    await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
+    if (decision.delayMs > 0)
+      await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
     if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
     return await begin(ctx, transcript, again);
   }
@@ -162,6 +168,29 @@ async function failed(
   // There is room left still: a reply is worth more than a tidy context.
   ctx.logger.warn({ err: error, chat_id: ctx.chatId }, "a chat could not be compacted");
   return await begin(ctx, transcript, { compact: "not_now" });
+}
+
+/**
+ * Who tries the summary next, where that is not the same again; null: nobody else. What is configured for summaries gives
+ * over to the model of the turn, once; that one, where its provider is down, to those that stand in for it. None of them
+ * has a second turn.
+ */
+function otherSummariser(
+  { row, models, compaction, limits }: TaskContext,
+  transcript: Transcript,
+  kind: ErrorKind,
+  mayRetry: boolean,
+): string | null {
+  const { attemptsMax, fallbackAttempts } = limits.retry;
+  if (row.generation_attempt >= attemptsMax) return null;
+  const model = calledModel(row, transcript);
+  const tries = triesOf(row, transcript);
+  const chain = replyModels({ models, compaction }, row, transcript);
+  if (model === compaction.model && model !== chain[0]) {
+    return !mayRetry || tries >= fallbackAttempts ? (chain[0] ?? null) : null;
+  }
+  const next = modelAfter({ model, kind, tries }, chain, fallbackAttempts);
+  return next?.atOnce === true ? next.model : null;
 }
 
 async function begin(

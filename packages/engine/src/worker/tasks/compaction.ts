@@ -1,7 +1,7 @@
 import type { CompactionReason } from "../compaction/boundary.ts";
 import { isCompactionDue } from "../compaction/due.ts";
 import type { TaskContext } from "./context.ts";
-import { modelOf, type Transcript } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** What a step that has just failed knows better than the history. */
 export interface CompactionWish {
@@ -9,15 +9,15 @@ export interface CompactionWish {
   readonly compact?: "overflow" | "not_now";
 }
 
-/** Why the context is to be compacted before the model is called with it; null: it is not. */
+/** Why the context is to be compacted before this model is called with it; null: it is not. */
 export function compactionBefore(
-  ctx: Pick<TaskContext, "models" | "row" | "compaction">,
-  transcript: Pick<Transcript, "context">,
+  ctx: Pick<TaskContext, "models" | "compaction">,
+  { context }: Pick<Transcript, "context">,
+  model: string,
   { compact }: CompactionWish,
 ): CompactionReason | null {
   if (compact !== undefined) return compact === "overflow" ? "overflow" : null;
   const { percent, windowTokensDefault } = ctx.compaction;
-  const { model } = modelOf(ctx.row, transcript);
   const window = ctx.models.info(model)?.context_window_tokens ?? windowTokensDefault;
-  return isCompactionDue(transcript.context, window, percent) ? "automatic" : null;
+  return isCompactionDue(context, window, percent) ? "automatic" : null;
 }

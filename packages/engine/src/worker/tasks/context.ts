@@ -19,6 +19,10 @@ import type { RunnerMemory } from "../runner/memory.ts";
 export interface TaskLimits {
   /** Steps of a turn, counted from history since the last message that a user wrote. */
   readonly stepsMax: number;
+  /** Of one reply: the others are answered without having run. */
+  readonly stepToolCallsMax: number;
+  /** How long a turn may run without having waited for anybody outside; null: any time. */
+  readonly turnMs: number | null;
   /** Takeovers from dead owners in the middle of one step. */
   readonly takeoversMax: number;
   /** How long an approval may stay undecided, and a client's call unanswered, where nothing more particular is said. */

@@ -2,7 +2,8 @@ import type { ChatError } from "@parley/protocol";
 import { fail, type Next } from "./advance.ts";
 import type { TaskContext } from "./context.ts";
 import { failedReply, latestSaid } from "./partial.ts";
-import { modelOf, readTranscript } from "./transcript.ts";
+import { calledModel } from "./routing.ts";
+import { readTranscript } from "./transcript.ts";
 
 /** Ends the turn with an error, and keeps for people what was said last (`keep` false: nothing). */
 export async function giveUp(
@@ -13,7 +14,10 @@ export async function giveUp(
   const said = keep ? await latestSaid(ctx) : null;
   return await ctx.commit("worker.fail", async (bundle) => {
     const transcript = said && (await readTranscript(bundle.tx, bundle.chat));
-    const model = transcript ? modelOf(bundle.chat, transcript).model : bundle.chat.model;
-    return await fail(ctx, bundle, error, said ? failedReply(said, model) : []);
+    const partial =
+      said && transcript
+        ? failedReply(said, calledModel(bundle.chat, transcript, said.key.generation_attempt))
+        : [];
+    return await fail(ctx, bundle, error, partial);
   });
 }

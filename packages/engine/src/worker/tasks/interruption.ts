@@ -10,7 +10,8 @@ import type { TaskContext } from "./context.ts";
 import { mayBeginNext } from "./may-go-on.ts";
 import { episodeName, interruptedReply, latestSaid } from "./partial.ts";
 import { settleCalls } from "../../machine/close-open-calls.ts";
-import { modelOf, readTranscript } from "./transcript.ts";
+import { calledModel } from "./routing.ts";
+import { readTranscript } from "./transcript.ts";
 
 /**
  * Ends what a user has stopped: closes the episode, so that a late writer stops too; commits what was said, with a
@@ -40,5 +41,6 @@ async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[
   }
   if (said === null) return [];
   const transcript = await readTranscript(bundle.tx, bundle.chat);
-  return interruptedReply(said, modelOf(bundle.chat, transcript).model);
+  const model = calledModel(bundle.chat, transcript, said.key.generation_attempt);
+  return interruptedReply(said, model);
 }

@@ -10,6 +10,7 @@ import {
   type PromptMessage,
   type ToolSpec,
 } from "../../models/model-port.ts";
+import { modelAfter } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import { recoveryOf } from "../compaction/recovery.ts";
@@ -26,7 +27,9 @@ import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
 import { patiently } from "./patiently.ts";
 import { episodeName, openCallsOf } from "./partial.ts";
+import { timeLimitReached, TimeIsUp, withinTurn } from "./turn-time.ts";
 import { executionOf } from "./tool-plan.ts";
+import { calledModel, replyModels, triesOf } from "./routing.ts";
 import { modelOf, type Transcript } from "./transcript.ts";
 
 /** One model call, in the attempt that the row names: streams it, then commits it or what became of it. */
@@ -39,6 +42,7 @@ export async function modelStep(ctx: TaskContext, transcript: Transcript): Promi
     reply = await call(ctx, transcript, key);
   } catch (error) {
     throwIfCancelled(ctx.signal);
+    if (error instanceof TimeIsUp) return await giveUp(ctx, timeLimitReached(ctx.limits));
     if (!(error instanceof ModelError)) throw error;
     return await failedAttempt(ctx, transcript, key, error);
   }
@@ -65,7 +69,10 @@ async function call(
     writer.append(live);
   };
   try {
-    const reply = await ctx.models.stream(request, onPart);
+    const reply = await withinTurn(
+      ctx,
+      async (signal) => await ctx.models.stream({ ...request, signal }, onPart),
+    );
     if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
     return await judged(ctx, transcript, reply, onPart);
   } finally {
@@ -124,8 +131,11 @@ async function commitReply(
     await noteOutages(ctx, bundle, tools);
     const executions = cutOff
       ? []
-      : calls.map((part) =>
-          executionOf(part, client_tools, (name) => tools.get(name), ctx.limits),
+      : calls.map((part, ordinal) =>
+          // Nobody outside is asked for a call that is one too many.
+          ordinal < ctx.limits.stepToolCallsMax
+            ? executionOf(part, client_tools, (name) => tools.get(name), ctx.limits)
+            : executionOf(part, [], () => undefined, ctx.limits),
         );
     const messages = [message, ...(notRun ? [notRun] : []), ...(repair ? [repair] : [])];
     await commitStep(bundle, { messages, executions });
@@ -148,22 +158,39 @@ async function failedAttempt(
     ...(provider === undefined ? {} : { provider }),
     ...(status_code === undefined ? {} : { status_code }),
   };
-  if (kind === "context_overflow") {
+  const model = calledModel(ctx.row, transcript);
+  const chain = replyModels(ctx, ctx.row, transcript);
+  const { retry } = ctx.limits;
+  const failed = { model, kind, tries: triesOf(ctx.row, transcript) };
+  const other = modelAfter(failed, chain, retry.fallbackAttempts);
+  if (kind === "context_overflow" && other === null) {
     const recovery = recoveryOf(transcript.context, ctx.compaction.percent);
     if (recovery.possible) return await compactAndGoOn(ctx, transcript);
     const told = recovery.message ?? message;
     return await giveUp(ctx, { ...about, message: told, retryable });
   }
   const attempt = key.generation_attempt;
-  const decision = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
+  const decision = decideRetry(
+    attempt,
+    other === null ? error : { kind, retryable: true },
+    ctx.random,
+    retry,
+  );
   if (!decision.retry) return await giveUp(ctx, { ...about, retryable });
   // What the failed attempt said is shown, and kept, until the next one has said something: it must survive this replica.
   await patiently(ctx, "worker.checkpoint", async () => await ctx.checkpoints.flushEpisode(key));
+  const delayMs = other?.atOnce === true ? 0 : decision.delayMs;
   await ctx.commit("worker.retry", async (bundle) => {
-    await recordRetryState(bundle, { ...about, attempt, delay_ms: decision.delayMs });
+    await recordRetryState(bundle, {
+      ...about,
+      attempt,
+      delay_ms: delayMs,
+      model,
+      ...(chain.length > 1 ? { next_model: other?.model ?? model } : {}),
+    });
   });
-  ctx.observer.retry(ctx.row, kind, decision.delayMs);
-  await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
+  ctx.observer.retry(ctx.row, kind, delayMs);
+  if (delayMs > 0) await ctx.clock.sleep(delayMs, "runner.model_retry", ctx.signal);
   if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
   return await ctx.commit("worker.begin", async (bundle) => await advance(ctx, bundle, transcript));
 }
@@ -178,10 +205,12 @@ async function compactAndGoOn(ctx: TaskContext, transcript: Transcript): Promise
 
 function requestOf(ctx: TaskContext, transcript: Transcript, tools: ChatTools): ModelRequest {
   const { row, signal } = ctx;
-  const { model, reasoning_effort } = modelOf(row, transcript);
+  const { reasoning_effort, settings } = modelOf(row, transcript);
+  const model = calledModel(row, transcript);
   return {
     model,
     reasoning_effort,
+    settings,
     system_prompt: row.system_prompt,
     messages: transcript.context.map(promptMessage),
     tools: offersOf(tools, row, model),

@@ -23,23 +23,36 @@ export type PlannedCall =
       readonly once: boolean;
     };
 
-/** The calls of a tool step, in call order: all that nobody outside is asked for. */
+/** The calls of a tool step, in call order: all that nobody outside is asked for. `callsMax`: of one reply. */
 export function planTools(
   transcript: Pick<Transcript, "context" | "calls">,
   find: FindTool,
+  callsMax = Number.POSITIVE_INFINITY,
 ): PlannedCall[] {
   return transcript.calls
     .filter((call) => !isPending(call))
-    .map((call) => planCall(call, partOf(transcript, call), find));
+    .map((call) => planCall(call, partOf(transcript, call), find, callsMax));
 }
 
-function planCall(call: TrackedCall, part: ToolCallPart | undefined, find: FindTool): PlannedCall {
+function tooManyText(callsMax: number): string {
+  return `not run: no more than ${callsMax} calls are carried out in one step. Make the others in the next one.`;
+}
+
+function planCall(
+  call: TrackedCall,
+  part: ToolCallPart | undefined,
+  find: FindTool,
+  callsMax: number,
+): PlannedCall {
   const { execution } = call;
   const open =
     execution?.result === null && (execution.state === "intent" || execution.state === "approved");
   if (!open || part === undefined) {
     // Finished, denied, or of unknown outcome: also what a dead owner had started and must not run twice.
     return { how: "known", call, result: closingResult(call, "not_run") };
+  }
+  if (call.ordinal >= callsMax) {
+    return { how: "known", call, result: resultPart(call, tooManyText(callsMax), true) };
   }
   if (part.input_text !== undefined) {
     const shown = part.input_text.slice(0, inputShownCharsMax);

@@ -13,7 +13,8 @@ import { patiently } from "./patiently.ts";
 import { episodeName } from "./partial.ts";
 import { settleCalls } from "../../machine/close-open-calls.ts";
 import type { PlannedCall } from "./tool-plan.ts";
-import { modelOf, type Transcript } from "./transcript.ts";
+import { readerOf } from "./routing.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** As near as it can be told without a provider's tokenizer; code and most scripts take fewer bytes for a token. */
 const bytesPerToken = 3;
@@ -108,7 +109,7 @@ async function run(
 
 /** A third of the window of the model that will read it. Null: nobody knows how large that is. */
 function outputBytesMax(ctx: TaskContext, transcript: Transcript): number | null {
-  const tokens = ctx.models.info(modelOf(ctx.row, transcript).model)?.context_window_tokens ?? null;
+  const tokens = ctx.models.info(readerOf(ctx, ctx.row, transcript))?.context_window_tokens ?? null;
   return tokens === null ? null : Math.floor((tokens * bytesPerToken) / 3);
 }
 

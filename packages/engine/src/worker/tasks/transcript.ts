@@ -1,6 +1,8 @@
+import type { ModelSettings } from "@parley/protocol";
 import type { ChatRow, MessageRow, TrackedCall } from "../../domain/rows.ts";
 import type { ReadTx } from "../../postgres/sql.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
+import { settingsOver } from "../../domain/model-settings.ts";
 import { carriedInto } from "../compaction/mark.ts";
 import { readContext, readUsedCallIds } from "../../store/messages.ts";
 
@@ -49,15 +51,20 @@ export function extended(
   };
 }
 
-/** The model and effort of the turn: those of the newest user message that names any, else the chat's. */
-export function modelOf(
-  chat: ChatRow,
-  { context }: Pick<Transcript, "context">,
-): { model: string; reasoning_effort: string | null } {
+/** What the turn is to be answered with. */
+export interface AskedModel {
+  readonly model: string;
+  readonly reasoning_effort: string | null;
+  readonly settings: ModelSettings;
+}
+
+/** The model, effort and settings of the turn: those of the newest user message, and the chat's where it names none. */
+export function modelOf(chat: ChatRow, { context }: Pick<Transcript, "context">): AskedModel {
   const asked = context.findLast((message) => message.role === "user");
   return {
     model: asked?.model ?? chat.model,
     reasoning_effort: asked?.reasoning_effort ?? chat.reasoning_effort,
+    settings: settingsOver(chat.model_settings, asked?.model_settings ?? null),
   };
 }
 

@@ -5,7 +5,7 @@ import type { ClientContext } from "./options.ts";
 import { sleep } from "./runtime.ts";
 
 export interface Call {
-  method: "GET" | "POST" | "PATCH" | "DELETE";
+  method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** From the root of the server, `/api/v1` included. */
   path: string;
   query?: Record<string, string | number | boolean | readonly string[] | undefined>;

@@ -86,6 +86,19 @@ describe("each call", () => {
       { decisions: [{ tool_call_id: "t", decision: "deny" }] },
     ],
     ["GET", `${api}/usage`, (c) => c.usage(chatId), null],
+    [
+      "GET",
+      "/api/v1/usage?from=2026-11-01",
+      (c) => c.ownerUsage({ from: "2026-11-01" }),
+      null,
+    ],
+    ["GET", "/api/v1/owners/o/budget", (c) => c.ownerBudget("o"), null],
+    [
+      "PUT",
+      "/api/v1/owners/o/budget",
+      (c) => c.setOwnerBudget("o", { usd: 5 }),
+      { budget: { usd: 5 } },
+    ],
     ["GET", "/api/v1/models", (c) => c.models(), null],
     ["GET", "/healthz", (c) => c.health(), null],
   ];

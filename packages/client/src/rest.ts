@@ -21,10 +21,14 @@ import type {
   MessageVersionsAnswer,
   Model,
   ModelsAnswer,
+  OwnerBudgetAnswer,
+  OwnerUsageAnswer,
+  OwnerUsageQuery,
   PatchChat,
   QueueAnswer,
   SendMessage,
   SendMessageAnswer,
+  SetBudget,
   SessionAnswer,
   StoredFile,
   StreamTicketAnswer,
@@ -137,6 +141,24 @@ export function createRest(context: ClientContext) {
     /** What the chat has used, and what it has together with its sub-agents. */
     usage: (chatId: string, options?: CallOptions): Promise<UsageAnswer> =>
       read(`${chatPath(chatId)}/usage`, {}, options),
+
+    /** What all chats of the caller have used, by day and model. */
+    ownerUsage: (
+      query: Partial<OwnerUsageQuery> = {},
+      options?: CallOptions,
+    ): Promise<OwnerUsageAnswer> => read(`${api}/usage`, query, options),
+
+    /** What an owner may spend, and has: of the caller, or for an administrator of anybody. */
+    ownerBudget: (ownerId: string, options?: CallOptions): Promise<OwnerBudgetAnswer> =>
+      read(`${api}/owners/${encodeURIComponent(ownerId)}/budget`, {}, options),
+
+    /** For administrators. null: the deployment's own budget holds again. */
+    setOwnerBudget: (
+      ownerId: string,
+      budget: SetBudget["budget"],
+      options?: CallOptions,
+    ): Promise<OwnerBudgetAnswer> =>
+      change("PUT", `${api}/owners/${encodeURIComponent(ownerId)}/budget`, { budget }, options),
 
     forkChat: async (chatId: string, body: ForkChat = {}, options?: CallOptions): Promise<Chat> =>
       chatOf(await make("POST", `${chatPath(chatId)}/fork`, body, options)),

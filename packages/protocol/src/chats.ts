@@ -1,6 +1,8 @@
 import { z } from "zod";
+import { budgetRefusalSchema, shownBudgetSchema } from "./budgets.ts";
 import { jsonObjectSchema } from "./json.ts";
 import { limits } from "./limits.ts";
+import { runningUsageSchema } from "./usage.ts";
 import { fallbackModelsSchema, modelSettingsSchema } from "./model-settings.ts";
 import { chatMcpServerSchema, chatNoticeSchema } from "./mcp-servers.ts";
 
@@ -29,6 +31,7 @@ export const errorKindSchema = z.enum([
   "cancelled",
   "empty_response",
   "step_limit",
+  "budget_exceeded",
   "time_limit",
   "stopped",
   "stalled",
@@ -44,6 +47,8 @@ export const chatErrorSchema = z.object({
   provider: z.string().optional(),
   status_code: z.int().optional(),
   retryable: z.boolean(),
+  /** Of `budget_exceeded`: which budget has no room for the call. */
+  budget: budgetRefusalSchema.optional(),
 });
 
 /** A failed attempt that will be retried at `retrying_at`. */
@@ -100,6 +105,13 @@ export const chatSchema = z.object({
   mcp_servers: z.array(chatMcpServerSchema),
   /** What people should know while it lasts: tool servers that are down. */
   notices: z.array(chatNoticeSchema),
+  /** Whether it may start sub-agents, where the deployment allows them. */
+  sub_agents: z.boolean(),
+  /** For its own model calls. */
+  budget: shownBudgetSchema.nullable(),
+  /** Of a root: for its own calls and those of everything below it. */
+  family_budget: shownBudgetSchema.nullable(),
+  usage: runningUsageSchema,
   owner_id: z.uuid(),
   parent_chat_id: z.uuid().nullable(),
   root_chat_id: z.uuid(),

@@ -14,14 +14,19 @@ export const episodeNameSchema = z.object({
 });
 
 /**
- * Tokens of one model call. `cost_usd` where the price is known.
+ * Tokens of one model call, and what they cost where the price was known then.
  */
 export const usageSchema = z.object({
   input_tokens: z.int().optional(),
   output_tokens: z.int().optional(),
   reasoning_tokens: z.int().optional(),
   cached_input_tokens: z.int().optional(),
+  cache_write_input_tokens: z.int().optional(),
   total_tokens: z.int().optional(),
+  /** Millionths of a US dollar. */
+  cost_usd_micros: z.int().optional(),
+  /** The provider did not say: counted by the length of what was sent and said. */
+  estimated: z.literal(true).optional(),
 });
 
 /**

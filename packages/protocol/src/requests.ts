@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { budgetSchema } from "./budgets.ts";
 import { chatSchema, clientToolSchema, labelsSchema } from "./chats.ts";
 import { limits } from "./limits.ts";
 import { mcpServersSchema } from "./mcp-servers.ts";
@@ -65,6 +66,10 @@ export const createChatSchema = z.strictObject({
   system_prompt: systemPrompt.optional(),
   title: title.optional(),
   labels: labelsSchema.optional(),
+  /** false: no sub-agents for this chat. true brings none where the deployment has none. */
+  sub_agents: z.boolean().optional(),
+  budget: budgetSchema.optional(),
+  family_budget: budgetSchema.optional(),
   client_tools: clientTools.optional(),
   mcp_servers: mcpServersSchema.optional(),
   response_format: responseFormatSchema.optional(),
@@ -82,6 +87,11 @@ export const patchChatSchema = z
     model_settings: modelSettingsSchema.nullable().optional(),
     fallback_models: fallbackModelsSchema.nullable().optional(),
     system_prompt: systemPrompt.nullable().optional(),
+    sub_agents: z.boolean().optional(),
+    /** Replaces the one that is set; null takes it away. Below the deployment's own it holds, above it that one does. */
+    budget: budgetSchema.nullable().optional(),
+    /** The same for the chat with everything below it; only of a root. */
+    family_budget: budgetSchema.nullable().optional(),
     client_tools: clientTools.optional(),
     /** All of them. One that keeps name and url and gives no secrets keeps those that it had. */
     mcp_servers: mcpServersSchema.optional(),

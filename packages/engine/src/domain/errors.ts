@@ -98,7 +98,7 @@ export class NothingToRetry extends ParleyError {
 
 export class NotFamilyRoot extends ParleyError {
   constructor(rootChatId: string) {
-    super("not_family_root", "Only the root chat of a family can be archived or unarchived.", {
+    super("not_family_root", "This can be done to the root chat of a family only.", {
       details: { root_chat_id: rootChatId },
     });
   }

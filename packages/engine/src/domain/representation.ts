@@ -1,5 +1,6 @@
 import type { Chat, Message, QueuedMessage } from "@parley/protocol";
 import type { ChatRow, MessageRow, QueueRow } from "./rows.ts";
+import { shownBudget } from "./spending.ts";
 
 /** A chat as the API shows it: what drives it (worker, runner, fences) stays inside. */
 export function chatOf(row: ChatRow): Chat {
@@ -14,6 +15,17 @@ export function chatOf(row: ChatRow): Chat {
     labels: row.labels,
     pinned: row.pinned,
     client_tools: [...row.client_tools],
+    sub_agents: row.sub_agents,
+    budget: shownBudget(row.budget),
+    family_budget: shownBudget(row.family_budget),
+    usage: {
+      replies: row.usage_replies,
+      unpriced_replies: row.usage_unpriced_replies,
+      input_tokens: row.usage_input_tokens,
+      output_tokens: row.usage_output_tokens,
+      total_tokens: row.usage_total_tokens,
+      cost_usd_micros: row.usage_cost_usd_micros,
+    },
     model_settings: row.model_settings,
     fallback_models: row.fallback_models === null ? null : [...row.fallback_models],
     mcp_servers: [...row.mcp_servers],

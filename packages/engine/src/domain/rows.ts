@@ -16,6 +16,7 @@ import type {
   Visibility,
   WhenQueued,
 } from "@parley/protocol";
+import type { SpendLimit } from "./spending.ts";
 
 /** A row of `parley.chats`, as it is. Times are of the database's clock. */
 export interface ChatRow {
@@ -30,6 +31,15 @@ export interface ChatRow {
   readonly reasoning_effort: string | null;
   readonly system_prompt: string | null;
   readonly client_tools: readonly ClientTool[];
+  readonly sub_agents: boolean;
+  readonly budget: SpendLimit | null;
+  readonly family_budget: SpendLimit | null;
+  readonly usage_replies: number;
+  readonly usage_unpriced_replies: number;
+  readonly usage_input_tokens: number;
+  readonly usage_output_tokens: number;
+  readonly usage_total_tokens: number;
+  readonly usage_cost_usd_micros: number;
   readonly model_settings: ModelSettings | null;
   /** Null: those of the deployment. */
   readonly fallback_models: readonly string[] | null;

@@ -1,17 +1,20 @@
 import type { UsageReport, UsageTotals } from "@parley/protocol";
 
-/** What the replies of one model in one chat, or in those below it, have used. */
+/** What the replies of one model have used, in one place or time. */
 export interface ModelUsage extends UsageTotals {
   readonly model: string;
 }
 
-const fields = [
+export const usageFields = [
   "replies",
+  "unpriced_replies",
   "input_tokens",
   "output_tokens",
   "reasoning_tokens",
   "cached_input_tokens",
+  "cache_write_input_tokens",
   "total_tokens",
+  "cost_usd_micros",
 ] as const satisfies readonly (keyof UsageTotals)[];
 
 /** Adds up, in all and for each model. */
@@ -26,5 +29,7 @@ export function reportOf(rows: readonly ModelUsage[]): UsageReport {
 function sumOf(rows: readonly UsageTotals[]): UsageTotals {
   const sum = (field: keyof UsageTotals): number =>
     rows.reduce((total, row) => total + row[field], 0);
-  return Object.fromEntries(fields.map((field) => [field, sum(field)])) as unknown as UsageTotals;
+  return Object.fromEntries(
+    usageFields.map((field) => [field, sum(field)]),
+  ) as unknown as UsageTotals;
 }

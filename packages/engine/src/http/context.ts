@@ -1,4 +1,5 @@
 import type { FileStore } from "../domain/files.ts";
+import type { SpendPolicy } from "../domain/spending.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
@@ -33,6 +34,7 @@ export interface HttpContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits: HttpLimits;
+  readonly spending: SpendPolicy;
   readonly access: ChatAccess;
   readonly authenticator: Authenticator;
   readonly signals: ChatSignals;

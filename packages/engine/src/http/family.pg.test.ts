@@ -37,7 +37,8 @@ async function family(): Promise<[root: string, child: string, grandchild: strin
 
 async function finish(chatId: string, model: string, usage: Usage): Promise<void> {
   await http.machine.update(chatId, async (bundle) => {
-    await commitStep(bundle, { messages: [{ ...reply("done"), model, usage }] });
+    const episode = { history_version: bundle.chat.history_version, generation_attempt: 1 };
+    await commitStep(bundle, { messages: [{ ...reply("done"), model, usage, episode }] });
     await finishTurn(bundle);
   });
 }
@@ -63,35 +64,54 @@ test("the list has the chats that are nobody's sub-agents, and on request those 
 test("usage adds up over the family, by model", async () => {
   const [root, child, grandchild] = await family();
   await finish(root, "demo/large", { input_tokens: 100, output_tokens: 10, total_tokens: 110 });
-  await finish(child, "demo/small", { input_tokens: 20, output_tokens: 2, reasoning_tokens: 1 });
-  await finish(grandchild, "demo/large", { input_tokens: 3, output_tokens: 4 });
-  const usage = async (id: string) => (await http.call("GET", `${api}/chats/${id}/usage`)).body;
-  const totals = { cached_input_tokens: 0, reasoning_tokens: 0, total_tokens: 0 };
-  const large = { ...totals, replies: 1, input_tokens: 100, output_tokens: 10, total_tokens: 110 };
-  const small = {
-    ...totals,
-    replies: 1,
+  await finish(child, "demo/small", {
     input_tokens: 20,
     output_tokens: 2,
     reasoning_tokens: 1,
+    cost_usd_micros: 7,
+  });
+  await finish(grandchild, "demo/large", { input_tokens: 3, output_tokens: 4 });
+  const usage = async (id: string) => (await http.call("GET", `${api}/chats/${id}/usage`)).body;
+  const totals = {
+    replies: 1,
+    unpriced_replies: 1,
+    reasoning_tokens: 0,
+    cached_input_tokens: 0,
+    cache_write_input_tokens: 0,
+    cost_usd_micros: 0,
   };
+  const large = { ...totals, input_tokens: 100, output_tokens: 10, total_tokens: 110 };
+  const small = {
+    ...totals,
+    unpriced_replies: 0,
+    input_tokens: 20,
+    output_tokens: 2,
+    reasoning_tokens: 1,
+    total_tokens: 22,
+    cost_usd_micros: 7,
+  };
+  const both = { ...totals, replies: 2, unpriced_replies: 2 };
+  const own = { total: large, models: [{ model: "demo/large", ...large }] };
   expect(await usage(root)).toEqual({
-    own: { total: large, models: [{ model: "demo/large", ...large }] },
+    own,
+    turn: own,
     family: {
       chats: 3,
       total: {
+        ...both,
         replies: 3,
         input_tokens: 123,
         output_tokens: 16,
         reasoning_tokens: 1,
-        cached_input_tokens: 0,
-        total_tokens: 110,
+        total_tokens: 139,
+        cost_usd_micros: 7,
       },
       models: [
-        { model: "demo/large", ...large, replies: 2, input_tokens: 103, output_tokens: 14 },
+        { model: "demo/large", ...both, input_tokens: 103, output_tokens: 14, total_tokens: 117 },
         { model: "demo/small", ...small },
       ],
     },
+    budgets: [],
   });
   expect(await usage(child)).toMatchObject({
     own: { total: small },

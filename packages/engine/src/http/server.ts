@@ -4,6 +4,7 @@ import { emptySchema } from "@parley/protocol";
 import type { RouteOptions } from "fastify";
 import type { ChatHint, Commit } from "../domain/commit.ts";
 import type { FileStore } from "../domain/files.ts";
+import { noStandingBudgets, type SpendPolicy } from "../domain/spending.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
@@ -34,6 +35,7 @@ import { messageRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { queueRoutes } from "./routes/queue.ts";
+import { spendingRoutes } from "./routes/spending.ts";
 import { sessionRoutes } from "./routes/session.ts";
 import { streamRoutes } from "./routes/streams.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -67,6 +69,8 @@ export interface HttpServerOptions {
   readonly metrics?: MetricsPort;
   readonly observer?: RequestObserver;
   readonly limits?: Partial<HttpLimits>;
+  /** Default: no budgets but those that people set. */
+  readonly spending?: SpendPolicy;
   /** `host[:port]` of the addresses under which a proxy makes this server known. */
   readonly publicHosts?: readonly string[];
   /** Named in the OpenAPI document. */
@@ -103,6 +107,7 @@ const apiRoutes = [
   turnRoutes,
   fileRoutes,
   tokenRoutes,
+  spendingRoutes,
   modelRoutes,
   streamRoutes,
 ] as const;
@@ -148,6 +153,7 @@ class FastifyServer implements HttpServer {
       random,
       logger,
       limits,
+      spending: options.spending ?? noStandingBudgets,
       chatServers: options.chatServers ?? null,
       access: new ChatAccess(database),
       authenticator: new Authenticator({ ...common, tokenCacheMs: limits.tokenCacheMs }),

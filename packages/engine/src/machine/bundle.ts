@@ -1,14 +1,16 @@
 import type { Commit } from "../domain/commit.ts";
 import { ChatNotFound, IdempotencyKeyReused } from "../domain/errors.ts";
 import type { ChatRow, MessageRow, NewMessage, QueueRow } from "../domain/rows.ts";
+import type { SpendAnswer } from "../domain/spending.ts";
 import { stateOf, type State } from "../domain/state.ts";
 import { assert, defined } from "../lib/assert.ts";
 import { isUniqueViolation } from "../postgres/errors.ts";
 import type { WriteTx } from "../postgres/sql.ts";
-import { readChat, updateChat, type ChatChanges } from "../store/chats.ts";
+import { readChat, updateChat, updateChatReserving, type ChatChanges } from "../store/chats.ts";
 import { readPendingActions } from "../store/executions.ts";
 import { insertMessage } from "../store/messages.ts";
 import { readQueue } from "../store/queue.ts";
+import type { Wish } from "../store/spending.ts";
 import type { Transaction } from "./transaction.ts";
 
 /**
@@ -84,6 +86,16 @@ export class Bundle {
   /** Writes the given columns and no others. */
   async set(changes: ChatChanges): Promise<ChatRow> {
     return this.adopt(await this.#alongQueue(updateChat(this.tx, this.chatId, changes)));
+  }
+
+  /** As `set`; in the same statement the worst case of the call of the new attempt is reserved, or refused. */
+  async setReserving(
+    changes: ChatChanges & { readonly generation_attempt: "next" },
+    wish: Wish,
+  ): Promise<{ readonly chat: ChatRow; readonly spend: SpendAnswer }> {
+    const written = updateChatReserving(this.tx, this.chatId, changes, wish);
+    const { chat, spend } = await this.#alongQueue(written);
+    return { chat: this.adopt(chat), spend };
   }
 
   /** The row as a statement of the caller's has just written it. */

@@ -137,7 +137,7 @@ test("a bundle sees what it has itself written", async () => {
     await send(bundle, "next");
     const entered = await all.finishTurn(bundle);
     expect(entered.map((message) => message.parts)).toEqual([text("next")]);
-    expect(await all.recordGenerationAttempt(bundle)).toBe(1);
+    expect(await all.recordGenerationAttempt(bundle)).toEqual({ attempt: 1, spend: null });
     await bundle.refresh();
     expect(bundle.chat).toMatchObject({
       status: "running",
@@ -194,7 +194,7 @@ test("a fence refuses another runner, another status and another history", async
   ]);
   const fence = fenceOf({ ...chat, runner_id: runner }, runner);
   const attempt = (over: Partial<typeof fence>): Promise<number> =>
-    world.machine.update(id, (b) => all.recordGenerationAttempt(b), {
+    world.machine.update(id, async (b) => (await all.recordGenerationAttempt(b)).attempt, {
       fence: { ...fence, ...over },
     });
   const before = await dump(world);

@@ -11,6 +11,7 @@ import {
   lockAndBump,
   lockChat,
   updateChat,
+  type BoundChanges,
   type MetadataChanges,
   type NewChat,
 } from "../store/chats.ts";
@@ -86,7 +87,7 @@ export class Transaction {
    * Writes metadata: no transition and no bump. It is published with the snapshot that the chat has already, and a newer
    * `metadata_version`; what changes nothing is not published.
    */
-  async patch(chatId: string, changes: MetadataChanges): Promise<ChatRow> {
+  async patch(chatId: string, changes: MetadataChanges & BoundChanges): Promise<ChatRow> {
     assert(!this.#open.has(chatId), "metadata inside a bundle is written with Bundle.set");
     const before = await this.lock(chatId);
     const chat = await updateChat(this.tx, chatId, changes);

@@ -43,6 +43,8 @@ export interface ModelRequest {
   response_format?: ResponseFormat | null;
   /** Tool call ids that this chat has used before: a call that repeats one is given a fresh id. */
   used_call_ids: ReadonlySet<string>;
+  /** No longer reply than this, in tokens, whatever else is asked for. */
+  output_tokens_max?: number;
   /** What the call is for, where it is not for a reply. Nothing of it reaches a provider. */
   purpose?: "compaction";
   signal: AbortSignal;

@@ -1,6 +1,8 @@
 import type { RetryState } from "@parley/protocol";
 import type { ChatRow } from "../domain/rows.ts";
+import type { SpendAnswer, SpendLimit } from "../domain/spending.ts";
 import type { Sql, WriteTx } from "../postgres/sql.ts";
+import { reservingColumn, type Wish } from "./spending.ts";
 
 /** What a new chat is made of; the rest has defaults. */
 export interface NewChat {
@@ -18,6 +20,10 @@ export interface NewChat {
   /** Default: the deployment's. */
   readonly fallback_models?: ChatRow["fallback_models"];
   readonly status: ChatRow["status"];
+  /** Default true. */
+  readonly sub_agents?: boolean;
+  readonly budget?: SpendLimit | null;
+  readonly family_budget?: SpendLimit | null;
 }
 
 /** The columns that transitions and metadata patches write. Versions are not among them: triggers keep those. */
@@ -34,6 +40,9 @@ export type ChatChanges = Partial<
     | "model_settings"
     | "fallback_models"
     | "attempt_models"
+    | "sub_agents"
+    | "budget"
+    | "family_budget"
     | "mcp_servers"
     | "mcp_revision"
     | "status"
@@ -73,6 +82,9 @@ export type MetadataChanges = Pick<
   | "mcp_revision"
 >;
 
+/** Likewise: what bounds what a chat may do and spend. */
+export type BoundChanges = Pick<ChatChanges, "sub_agents" | "budget" | "family_budget">;
+
 /** Columns and values whose SQL is not a parameter. */
 const spelled: Record<string, string> = {
   "touch_history=true": "history_version = snapshot_version, generation_attempt = 0, takeovers = 0",
@@ -86,8 +98,9 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
   const [row] = await tx.query<ChatRow>({
     name: "chats.insert",
     text: `insert into parley.chats (id, owner_id, parent_chat_id, root_chat_id, title, labels, model,
-             reasoning_effort, system_prompt, client_tools, status, model_settings, fallback_models)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning *`,
+             reasoning_effort, system_prompt, client_tools, status, sub_agents, budget, family_budget,
+             model_settings, fallback_models)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning *`,
     values: [
       chat.id,
       chat.owner_id,
@@ -100,6 +113,9 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
       chat.system_prompt,
       JSON.stringify(chat.client_tools),
       chat.status,
+      chat.sub_agents ?? true,
+      chat.budget ? JSON.stringify(chat.budget) : null,
+      chat.family_budget ? JSON.stringify(chat.family_budget) : null,
       chat.model_settings ? JSON.stringify(chat.model_settings) : null,
       chat.fallback_models ? JSON.stringify(chat.fallback_models) : null,
     ],
@@ -149,12 +165,45 @@ const jsonColumns = new Set([
   "retry_state",
 ]);
 
+const limitColumns: ReadonlySet<string> = new Set(["budget", "family_budget"]);
+
 /** Writes the given columns and no others, and gives the row as the triggers left it. */
 export async function updateChat(
   tx: WriteTx,
   chatId: string,
   changes: ChatChanges,
 ): Promise<ChatRow> {
+  const { sets, shape, values } = assignments(chatId, changes);
+  const text = `update parley.chats set ${sets} where id = $1 returning *`;
+  const name = shortName(`chats.update:${shape}`);
+  const [row] = await tx.query<ChatRow>({ name, text, values });
+  return row as ChatRow;
+}
+
+/** As `updateChat`; in the same statement the worst case of the call of the new attempt is reserved, or refused. */
+export async function updateChatReserving(
+  tx: WriteTx,
+  chatId: string,
+  changes: ChatChanges & { readonly generation_attempt: "next" },
+  wish: Wish,
+): Promise<{ readonly chat: ChatRow; readonly spend: SpendAnswer }> {
+  const { sets, shape, values } = assignments(chatId, changes);
+  const reserving = reservingColumn(wish, values.length + 1);
+  const text = `update parley.chats set ${sets} where id = $1 returning *, ${reserving.sql}`;
+  const name = shortName(`chats.reserve:${shape}`);
+  const [row] = await tx.query<ChatRow & { spend: SpendAnswer }>({
+    name,
+    text,
+    values: [...values, ...reserving.values],
+  });
+  const { spend, ...chat } = row as ChatRow & { spend: SpendAnswer };
+  return { chat, spend };
+}
+
+function assignments(
+  chatId: string,
+  changes: ChatChanges,
+): { readonly sets: string; readonly shape: string; readonly values: unknown[] } {
   const values: unknown[] = [chatId];
   const sets: string[] = [];
   const columns = Object.keys(changes).sort() as (keyof ChatChanges)[];
@@ -168,13 +217,11 @@ export async function updateChat(
       sets.push(sql);
       continue;
     }
-    values.push(jsonColumns.has(column) && value !== null ? JSON.stringify(value) : value);
+    const isJson = jsonColumns.has(column) || limitColumns.has(column);
+    values.push(isJson && value !== null ? JSON.stringify(value) : value);
     sets.push(`${column} = $${values.length}`);
   }
-  const text = `update parley.chats set ${sets.join(", ")} where id = $1 returning *`;
-  const name = shortName(`chats.update:${shape.join(",")}`);
-  const [row] = await tx.query<ChatRow>({ name, text, values });
-  return row as ChatRow;
+  return { sets: sets.join(", "), shape: shape.join(","), values };
 }
 
 /** PostgreSQL cuts names of prepared statements at 63 bytes. */

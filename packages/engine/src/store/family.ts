@@ -1,6 +1,5 @@
-import type { ModelSettings, Usage } from "@parley/protocol";
+import type { ModelSettings } from "@parley/protocol";
 import type { AgentRow } from "../domain/agent.ts";
-import type { ModelUsage } from "../domain/usage.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import type { Sql, WriteTx } from "../postgres/sql.ts";
 
@@ -93,6 +92,8 @@ export async function isCallOpen(
 export interface Standing {
   /** 0: a root. */
   readonly depth: number;
+  /** Nobody has switched sub-agents off, for the chat or above it. */
+  readonly allowed: boolean;
   /** Children whose turn is not over. */
   readonly busy: number;
   /** What the running turn is answered with. */
@@ -114,12 +115,13 @@ export async function readStanding(
 ): Promise<Standing> {
   const [row] = await tx.query<Standing>({
     name: "family.standing",
-    text: `with recursive line (id, parent_chat_id) as (
-             select id, parent_chat_id from parley.chats where id = $1
+    text: `with recursive line (id, parent_chat_id, sub_agents) as (
+             select id, parent_chat_id, sub_agents from parley.chats where id = $1
              union
-             select c.id, c.parent_chat_id from parley.chats c join line on c.id = line.parent_chat_id
+             select c.id, c.parent_chat_id, c.sub_agents from parley.chats c join line on c.id = line.parent_chat_id
            )
            select (select count(*) - 1 from line)::integer as depth,
+             (select bool_and(sub_agents) from line) as allowed,
              (select count(*) from parley.chats b where b.root_chat_id = c.root_chat_id and b.parent_chat_id = c.id
                and b.status in ('running', 'interrupting', 'requires_action'))::integer as busy,
              coalesce(m.model, c.model) as model, coalesce(m.reasoning_effort, c.reasoning_effort) as reasoning_effort,
@@ -132,38 +134,6 @@ export async function readStanding(
   });
   return row as Standing;
 }
-
-export interface FamilyUsage extends ModelUsage {
-  /** Of the chat itself, and not of one below it. */
-  readonly own: boolean;
-}
-
-/**
- * What the model calls of a chat and of everything below it have used, by model. Replies that an edit took out of the
- * transcript were paid for like the others; what a fork has copied was not paid for twice.
- */
-export async function readFamilyUsage(sql: Reader, chatId: string): Promise<FamilyUsage[]> {
-  const sum = (field: keyof Usage): string =>
-    `coalesce(sum((m.usage ->> '${field}')::bigint), 0)::bigint as ${field}`;
-  return await sql.query<FamilyUsage>({
-    name: "family.usage",
-    text: `${below}
-           select coalesce(m.model, c.model) as model, c.id = $1 as own, count(*)::integer as replies,
-             ${usageFields.map(sum).join(", ")}
-           from parley.chats c join parley.chat_messages m on m.chat_id = c.id
-           where (c.id = $1 or c.id in (select id from below)) and m.usage is not null and m.created_at >= c.created_at
-           group by 1, 2 order by 1, 2`,
-    values: [chatId],
-  });
-}
-
-const usageFields = [
-  "input_tokens",
-  "output_tokens",
-  "reasoning_tokens",
-  "cached_input_tokens",
-  "total_tokens",
-] as const satisfies readonly (keyof Usage)[];
 
 /** How many chats there are below a chat. */
 export async function countDescendants(sql: Reader, chatId: string): Promise<number> {

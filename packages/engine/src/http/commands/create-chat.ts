@@ -1,5 +1,6 @@
 import type { CreateChat, CreateChatAnswer } from "@parley/protocol";
 import { chatOf, messagesOf } from "../../domain/representation.ts";
+import { limitOf } from "../../domain/spending.ts";
 import { createChat } from "../../machine/transitions/create-chat.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
@@ -36,6 +37,9 @@ export async function createChatCommand(
     model: body.model ?? context.models.defaultModel(),
     reasoning_effort: body.reasoning_effort ?? null,
     system_prompt: body.system_prompt ?? null,
+    sub_agents: body.sub_agents ?? true,
+    budget: body.budget === undefined ? null : limitOf(body.budget),
+    family_budget: body.family_budget === undefined ? null : limitOf(body.family_budget),
     client_tools: body.client_tools ?? [],
     model_settings: body.model_settings ?? null,
     fallback_models: body.fallback_models ?? null,

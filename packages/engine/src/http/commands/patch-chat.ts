@@ -3,6 +3,7 @@ import { chatOf } from "../../domain/representation.ts";
 import { setArchived } from "../../machine/transitions/set-archived.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
+import { withBounds } from "./bounds.ts";
 import { checkChatLimits } from "./chat-limits.ts";
 import { checkServers, replaceServers } from "./chat-servers.ts";
 import { checkModelFits, checkModelWish } from "./model-wish.ts";
@@ -33,7 +34,7 @@ export async function patchChatCommand(
       });
     }
     const servers = await replaceServers(context, transaction.tx, row, mcp_servers);
-    const changes = { ...given(metadata), ...servers };
+    const changes = { ...given(withBounds(metadata, chat)), ...servers };
     if (Object.keys(changes).length > 0) row = await transaction.patch(id, changes);
     return { status: 200, body: { chat: chatOf(row) } };
   });

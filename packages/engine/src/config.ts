@@ -2,3 +2,4 @@
 export { ConfigError, configuredProviders, loadConfig } from "./config/load.ts";
 export type { Config, LoadedConfig, LoadOptions } from "./config/load.ts";
 export { modelSettings, secretsOf } from "./config/model-settings.ts";
+export { spendPolicy } from "./config/spending-policy.ts";

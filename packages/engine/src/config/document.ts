@@ -8,7 +8,7 @@ export function configurationDocument(): string {
     sections.set(row.section, [...(sections.get(row.section) ?? []), row]);
   }
   const tables = [...sections].map(([section, rows]) => sectionText(section, rows));
-  return [introduction, ...tables, providersText, modelRowsText, mcpServersText].join("\n");
+  return [introduction, ...tables, providersText, modelRowsText, pricesText, mcpServersText].join("\n");
 }
 
 /** The default as people write it. */
@@ -113,6 +113,31 @@ for a model; what it leaves out is what Parley knows by itself. A chat's setting
 | \`images\`, \`files\`, \`tools\`, \`reasoning\` | what it can do, where \`false\`: files are described to it instead of shown, it is offered no tools, is not asked to think |
 | \`settings\` | \`temperature\`, \`top_p\`, \`top_k\`, \`max_output_tokens\`, \`stop\`, \`frequency_penalty\`, \`presence_penalty\`, \`seed\`, \`provider_options\` |
 | \`fallback_models\` | in place of \`PARLEY_FALLBACK_MODELS\`, while its provider is down |
+`;
+
+const pricesText = `## Prices
+
+\`PARLEY_PRICES\` holds a JSON object, or the path of a file with one: prices in US dollars per million tokens, by
+\`provider/model\`, or by \`provider/*\` for those of a provider that are not named. They count before the built-in list,
+which holds the list prices of some well-known models on the day that \`packages/engine/src/models/prices/built-in.ts\` names.
+Prices change, and contracts differ: say here what you pay. A model that stands in neither has no price, and \`null\`
+takes one away.
+
+\`\`\`json
+{
+  "anthropic/claude-sonnet-4-5": { "input": 3, "cached_input": 0.3, "cache_write_input": 3.75, "output": 15 },
+  "ollama/*": { "input": 0, "output": 0 },
+  "openai/gpt-5.4": null
+}
+\`\`\`
+
+| field | meaning |
+| --- | --- |
+| \`input\`, \`output\` | what a million tokens of a prompt and of a reply cost |
+| \`cached_input\` | of a prompt, read from the provider's cache; else as \`input\` |
+| \`cache_write_input\` | of a prompt, written into it; else as \`input\` |
+| \`reasoning\` | of a reply, thought and not said; else as \`output\` |
+| \`long_context\` | \`{input_tokens, input, output, …}\`: the prices of a call with more input than that |
 `;
 
 const mcpServersText = `## MCP servers

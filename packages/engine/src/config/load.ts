@@ -1,10 +1,12 @@
 import { readFileSync } from "node:fs";
 import { ParleyError } from "../lib/errors.ts";
 import type { ModelRow } from "../domain/model-row.ts";
+import type { OwnPrices } from "../domain/price.ts";
 import type { McpServerDefinition } from "../tools/mcp/definition.ts";
 import { BadValue } from "./parsers.ts";
 import { parseMcpServers } from "./mcp-servers.ts";
 import { parseModelRows } from "./model-rows.ts";
+import { parsePrices } from "./prices.ts";
 import { parseProviders, reservedProviders, type CompatibleProvider } from "./providers.ts";
 import { otherVariables, settings, type SettingKey } from "./settings.ts";
 import type { Setting, Surroundings } from "./setting.ts";
@@ -15,11 +17,13 @@ type Values = {
 };
 
 /** Every setting's value, under the table's keys. Durations are in milliseconds, sizes in bytes. */
-export interface Config extends Omit<Values, "providers" | "modelRows" | "mcpServers"> {
+export interface Config extends Omit<Values, "providers" | "modelRows" | "mcpServers" | "prices"> {
   /** Named endpoints that speak OpenAI's Chat Completions. */
   readonly providers: readonly CompatibleProvider[];
   /** What is known of single models; the first row that names one counts for it. */
   readonly modelRows: readonly ModelRow[];
+  /** What models cost, where the built-in list does not say, or says otherwise. */
+  readonly prices: OwnPrices;
   /** Whose tools every chat may use. */
   readonly mcpServers: readonly McpServerDefinition[];
 }
@@ -74,7 +78,8 @@ export function loadConfig(options: LoadOptions): LoadedConfig {
   const providers = readProviders(config.providers, options, problems);
   const modelRows = readModelRows(config.modelRows, options, problems);
   const mcpServers = readMcpServers(config.mcpServers, options, problems);
-  const whole: Config = { ...config, providers, modelRows, mcpServers };
+  const prices = readPrices(config.prices, options, problems);
+  const whole: Config = { ...config, providers, modelRows, mcpServers, prices };
   if (problems.length === 0) {
     problems.push(...modelProblems(whole), ...fallbackProblems(whole), ...relayProblems(whole));
   }
@@ -153,6 +158,17 @@ function readModelRows(
   const result = parseModelRows(text, readFile);
   problems.push(...result.problems.map((problem) => `PARLEY_MODEL_SETTINGS: ${problem}`));
   return result.rows;
+}
+
+function readPrices(
+  text: string | null | undefined,
+  { readFile = (path) => readFileSync(path, "utf8") }: LoadOptions,
+  problems: string[],
+): OwnPrices {
+  if (text === null || text === undefined) return {};
+  const result = parsePrices(text, readFile);
+  problems.push(...result.problems.map((problem) => `PARLEY_PRICES: ${problem}`));
+  return result.prices;
 }
 
 function readMcpServers(

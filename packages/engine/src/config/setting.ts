@@ -30,6 +30,7 @@ export type Section =
   | "Between servers"
   | "Database"
   | "Models"
+  | "Spending"
   | "Work"
   | "Streams"
   | "Limits"

@@ -5,6 +5,7 @@ import { optional, setting, type Surroundings } from "./setting.ts";
 import { callSettings } from "./call-settings.ts";
 import { mcpSettings } from "./mcp-settings.ts";
 import { fileSettings } from "./file-settings.ts";
+import { spendingSettings } from "./spending-settings.ts";
 import { toolSettings } from "./tool-settings.ts";
 import { workLimits } from "./work-limits.ts";
 
@@ -346,6 +347,8 @@ export const settings = {
   }),
 
   ...callSettings,
+
+  ...spendingSettings,
 
   capacity: setting({
     section: "Work",

@@ -33,7 +33,7 @@ export interface Adapter {
 /** One streamed call through a provider package. @throws ModelError */
 export async function callModel(
   adapter: Adapter,
-  request: Pick<ModelRequest, "model" | "used_call_ids" | "signal">,
+  request: Pick<ModelRequest, "model" | "used_call_ids" | "output_tokens_max" | "signal">,
   onPart: (live: LivePart) => void,
   { clock, random }: { clock: Clock; random: Pick<Random, "uuid"> },
 ): Promise<ModelReply> {
@@ -46,7 +46,11 @@ export async function callModel(
   const filter = new EventFilter(adapter.wire, () => guard.heard());
   const builder = new ReplyBuilder(request.used_call_ids, random, onPart);
   try {
-    const options = { ...adapter.options, abortSignal: abort.signal };
+    const options = {
+      ...adapter.options,
+      ...atMost(request.output_tokens_max, adapter.options.maxOutputTokens),
+      abortSignal: abort.signal,
+    };
     if (abort.signal.aborted) throw new Error("aborted before the call");
     const opened = Promise.resolve(adapter.doStream(filter, options));
     const { stream } = await orAborted(opened, abort.signal);
@@ -134,17 +138,26 @@ function finishReasonOf(
   }
 }
 
+function atMost(
+  most: number | undefined,
+  asked: number | undefined,
+): Pick<LanguageModelV4CallOptions, "maxOutputTokens"> {
+  return most === undefined ? {} : { maxOutputTokens: Math.min(most, asked ?? most) };
+}
+
 function usageOf({ inputTokens, outputTokens, raw }: LanguageModelV4Usage): Usage | null {
   const input = tokens(inputTokens.total);
   const output = tokens(outputTokens.total);
   const reasoning = tokens(outputTokens.reasoning);
   const cached = tokens(inputTokens.cacheRead);
+  const written = tokens(inputTokens.cacheWrite);
   if (input === null && output === null) return null;
   return {
     ...(input === null ? {} : { input_tokens: input }),
     ...(output === null ? {} : { output_tokens: output }),
     ...(reasoning === null ? {} : { reasoning_tokens: reasoning }),
     ...(cached === null ? {} : { cached_input_tokens: cached }),
+    ...(written === null ? {} : { cache_write_input_tokens: written }),
     total_tokens: Math.max((input ?? 0) + (output ?? 0), saidTotal(raw)),
   };
 }

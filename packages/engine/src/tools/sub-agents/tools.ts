@@ -11,6 +11,14 @@ export interface SubAgentToolsOptions {
 const waitDefaultSeconds = 600;
 const waitMaxSeconds = 3_600;
 
+export const subAgentToolNames: ReadonlySet<string> = new Set([
+  "spawn_agent",
+  "wait_agents",
+  "message_agent",
+  "stop_agent",
+  "list_agents",
+]);
+
 /** The wait ends by itself; this ends one that does not. */
 const waitTimeoutMs = (waitMaxSeconds + 60) * 1_000;
 

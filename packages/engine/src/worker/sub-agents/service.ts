@@ -71,6 +71,7 @@ export class SubAgentService implements SubAgents {
       const made = await readChat(tx, id);
       if (made !== undefined) return await this.#find(tx, parent.id, id);
       const standing = await readStanding(tx, parent.id, id);
+      assertAllowed(standing);
       if (standing.deleted) throw new Refused(`The sub-agent ${id} was deleted.`);
       if (standing.depth >= limits.depthMax) {
         throw new Refused(
@@ -85,6 +86,7 @@ export class SubAgentService implements SubAgents {
         root_chat_id: parent.root_chat_id,
         title: request.title ?? null,
         labels: {},
+        sub_agents: parent.sub_agents,
         model: model ?? standing.model,
         reasoning_effort: model === undefined ? standing.reasoning_effort : null,
         system_prompt: request.system_prompt ?? parent.system_prompt,
@@ -123,7 +125,9 @@ export class SubAgentService implements SubAgents {
       const { tx } = transaction;
       const agent = await this.#find(tx, parent.id, id);
       if (await clientIdTaken(tx, id, client_id)) return agent;
-      if (!isWorking(agent)) assertRoom(await readStanding(tx, parent.id, id), limits);
+      const standing = await readStanding(tx, parent.id, id);
+      assertAllowed(standing);
+      if (!isWorking(agent)) assertRoom(standing, limits);
       const message = {
         parts: [textPart(request.content)],
         model: null,
@@ -175,6 +179,11 @@ export class SubAgentService implements SubAgents {
     if (row === undefined) throw noSuchAgent(id);
     return agentOf(row, chatId);
   }
+}
+
+/** Asked of the chat and of everything above it: who switches sub-agents off means those that are there as well. */
+function assertAllowed({ allowed }: Standing): void {
+  if (!allowed) throw new Refused("Sub-agents are switched off for this chat.");
 }
 
 function assertRoom({ busy }: Standing, { busyMax }: SubAgentLimits): void {

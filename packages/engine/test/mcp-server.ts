@@ -1,4 +1,4 @@
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createMcpHandler, McpServer } from "@modelcontextprotocol/server";
 import { z } from "zod";
@@ -89,12 +89,16 @@ export interface McpHttpServer {
   close(): Promise<void>;
 }
 
+type RequestHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
+
 export interface McpHttpOptions {
   readonly script?: McpScript;
   readonly token?: string;
   readonly port?: number;
   /** Takes connections, and never answers. */
   readonly silent?: boolean;
+  /** Looks at a request first; true where it has answered it. */
+  readonly before?: RequestHandler;
 }
 
 /** The scripted server over Streamable HTTP on loopback. */
@@ -104,6 +108,7 @@ export async function startMcpHttp(options: McpHttpOptions = {}): Promise<McpHtt
   const server: Server = createServer((request, response) => {
     seen.push({ method: request.method ?? "", headers: request.headers });
     if (options.silent === true) return;
+    if (options.before?.(request, response) === true) return;
     if (
       options.token !== undefined &&
       request.headers.authorization !== `Bearer ${options.token}`

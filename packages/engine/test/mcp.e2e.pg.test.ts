@@ -1,7 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { createClient } from "@parley/client";
 import { expect, test } from "vitest";
+import { freePort, startEverything } from "./everything-server.ts";
+import { eventually } from "./eventually.ts";
 import { follow, settled } from "./follow.ts";
 import { startMcpHttp } from "./mcp-server.ts";
 import { gate, replyScript, textScript } from "./provider-server.ts";
@@ -88,4 +91,87 @@ test("a turn reads and changes a workspace, and outlives a tool server that goes
     .split("\n")
     .filter((line) => line.includes("a tool server cannot be reached") && line.includes("down"));
   expect(warnings).toHaveLength(1);
+});
+
+test("chats bring their own servers along: two chats, a kill in the middle, and no secret anywhere", async (context) => {
+  const seen: unknown[] = [];
+  const held = gate();
+  const script = {
+    onCall: (_tool: string, args: unknown) => void seen.push(args),
+    held: held.promise,
+  };
+  const remote = await startMcpHttp({ token: "hidden-token-of-one", script });
+  context.onTestFinished(async () => await remote.close());
+  const port = await freePort();
+  await startEverything(port);
+  const rig = await rigOf(context, {
+    env: { PARLEY_MCP_PRIVATE_HOSTS: "127.0.0.1", PARLEY_LOG_LEVEL: "debug" },
+  });
+  const { client, provider, sql } = rig;
+  provider.enqueue(
+    wire,
+    replyScript(wire, { calls: [call("one", "mine__echo", { text: "kept" })] }),
+  );
+  provider.enqueue(wire, textScript(wire, ["First."]));
+  const first = await client.createChat({
+    content: "Echo.",
+    title: "One",
+    model,
+    mcp_servers: [
+      {
+        name: "mine",
+        url: `${remote.url}?key=hidden-key-of-one`,
+        token: "hidden-token-of-one",
+        headers: { "x-key": "hidden-header-of-one" },
+      },
+      { name: "gone", url: "http://127.0.0.1:1/mcp", token: "hidden-token-of-gone" },
+    ],
+  });
+  await eventually("the call runs", () => seen.length === 1);
+  const logs = [rig.server.output()];
+  await rig.kill();
+  const taker = await rig.another();
+  // It is read-only, so it runs once more where the chat goes on.
+  await eventually("the call runs again", () => seen.length === 2);
+  held.open();
+  const at = createClient({ baseUrl: taker.url, token: taker.token });
+  const told = await follow(at, first.chat.id, { until: settled });
+  expect(told.transcript.messages.at(-1)?.parts).toEqual([{ type: "text", text: "First." }]);
+  expect((await at.getChat(first.chat.id)).notices).toMatchObject([
+    { kind: "tool_server_down", server: "gone", problem: "nothing listens there" },
+  ]);
+
+  provider.enqueue(
+    wire,
+    replyScript(wire, { calls: [call("two", "ref__get-sum", { a: 2, b: 3 })] }),
+  );
+  provider.enqueue(wire, textScript(wire, ["Second."]));
+  const second = await at.createChat({
+    content: "Add.",
+    title: "Two",
+    model,
+    mcp_servers: [{ name: "ref", url: `http://127.0.0.1:${port}/mcp`, allow: ["get-*"] }],
+  });
+  await follow(at, second.chat.id, { until: settled });
+  const { messages } = await at.listMessages(second.chat.id);
+  const [result] = messages.flatMap(({ parts }) =>
+    parts.filter(({ type }) => type === "tool-result"),
+  );
+  expect(JSON.stringify(result)).toMatch(/\b5\b/);
+  const tools = (await provider.request(2)).body as { tools: { name: string }[] };
+  const offered = tools.tools.map(({ name }) => name);
+  expect(offered).toContain("ref__get-tiny-image");
+  expect(offered.some((name) => name.startsWith("mine__") || name === "ref__echo")).toBe(false);
+
+  const rows = await sql<{ all: string }>(
+    `select (select json_agg(c)::text from parley.chats c) || (select json_agg(m)::text from parley.chat_messages m)
+       || (select json_agg(i)::text from parley.idempotency_keys i) as all`,
+  );
+  logs.push(taker.output());
+  const shown = [told.events, await at.getChat(first.chat.id), rows].map((each) =>
+    JSON.stringify(each),
+  );
+  for (const text of [...shown, ...logs, JSON.stringify(provider.requests)]) {
+    expect(text).not.toMatch(/hidden-/);
+  }
 });

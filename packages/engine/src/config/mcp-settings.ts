@@ -18,8 +18,17 @@ const hosts: Parser<readonly string[]> = {
   },
 };
 
-/** The rows of the table about MCP servers that chats bring along. */
+/** The rows of the table about MCP servers: the deployment's, and those that chats bring along. */
 export const mcpSettings = {
+  mcpServers: optional({
+    section: "Work",
+    env: "PARLEY_MCP_SERVERS",
+    flag: "mcp-servers",
+    parser: text("a JSON array, or the path of a file with one", /^[^\0]+$/),
+    description:
+      "MCP servers whose tools every chat may use, over Streamable HTTP or as processes; see docs/tools.md.",
+    secret: true,
+  }),
   chatMcpServersMax: setting({
     section: "Work",
     env: "PARLEY_CHAT_MCP_SERVERS_MAX",

@@ -368,15 +368,6 @@ export const settings = {
     default: 200,
     description: "Model calls and tool batches of one turn before it is ended as running away.",
   }),
-  mcpServers: optional({
-    section: "Work",
-    env: "PARLEY_MCP_SERVERS",
-    flag: "mcp-servers",
-    parser: text("a JSON array, or the path of a file with one", /^[^\0]+$/),
-    description:
-      "MCP servers whose tools every chat may use, over Streamable HTTP or as processes; see docs/tools.md.",
-    secret: true,
-  }),
   ...mcpSettings,
   ...toolSettings,
   drainGraceMs: setting({

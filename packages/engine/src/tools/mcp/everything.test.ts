@@ -1,19 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { createServer, type AddressInfo } from "node:net";
 import type { Json } from "@parley/protocol";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { eventually } from "../../../test/eventually.ts";
+import { everything, freePort, startEverything } from "../../../test/everything-server.ts";
 import { systemClock } from "../../lib/clock.ts";
 import { silentLogger } from "../../lib/logger.ts";
 import { seededRandom } from "../../lib/random.ts";
 import type { McpEndpoint } from "./definition.ts";
 import { McpTools } from "./mcp-tools.ts";
-
-/** The reference server from npm, of the generation before ours: the older protocol, with sessions. */
-const everything = fileURLToPath(
-  import.meta.resolve("@modelcontextprotocol/server-everything/dist/index.js"),
-);
 
 const overStdio = (): McpEndpoint => ({
   type: "stdio",
@@ -22,37 +14,6 @@ const overStdio = (): McpEndpoint => ({
   env: {},
   cwd: null,
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-/** Loaded first: the server itself would listen on every interface of the machine. */
-const onLoopback = `data:text/javascript,${encodeURIComponent(`
-  import { Server } from "node:net";
-  const { listen } = Server.prototype;
-  Server.prototype.listen = function (port, ...rest) {
-    return listen.call(this, port, "127.0.0.1", ...rest);
-  };
-`)}`;
-
-async function startHttp(port: number): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ["--import", onLoopback, everything, "streamableHttp"], {
-    env: { PATH: process.env["PATH"], PORT: String(port) },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8").on("data", (text: string) => (output += text));
-  }
-  await eventually("it listens", () => output.includes(`listening on port ${port}`));
-  return child;
-}
 
 async function connect(endpoint: McpEndpoint): Promise<McpTools> {
   const mcp = new McpTools({
@@ -96,7 +57,7 @@ describe.each(["stdio", "http"] as const)("the reference server over %s", (kind)
     let endpoint = overStdio();
     if (kind === "http") {
       const port = await freePort();
-      await startHttp(port);
+      await startEverything(port);
       endpoint = { type: "http", url: `http://127.0.0.1:${port}/mcp`, headers: {}, auth: null };
     }
     const mcp = await connect(endpoint);
@@ -118,13 +79,13 @@ describe.each(["stdio", "http"] as const)("the reference server over %s", (kind)
 
 test("a server that has forgotten the session is asked for a new one, and the call is made", async () => {
   const port = await freePort();
-  const first = await startHttp(port);
+  const first = await startEverything(port);
   const url = `http://127.0.0.1:${port}/mcp`;
   const mcp = await connect({ type: "http", url, headers: {}, auth: null });
   expect(await call(mcp, "echo", { message: "one" })).toBe("Echo: one");
   const gone = new Promise((resolve) => first.once("exit", resolve));
   first.kill("SIGKILL");
   await gone;
-  await startHttp(port);
+  await startEverything(port);
   expect(await call(mcp, "echo", { message: "two" })).toBe("Echo: two");
 });

@@ -45,8 +45,9 @@ export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptio
     return await new Promise<Response>((resolve, reject) => {
       request.once("timeout", () => request.destroy(new Error("it did not answer in time")));
       request.once("error", (error) => {
+        const reason: unknown = init.signal?.reason;
         // What was aborted says why it was.
-        reject(init.signal?.aborted ? init.signal.reason : error);
+        reject(reason instanceof Error ? reason : error);
       });
       request.once("response", (incoming) => resolve(responseOf(url, incoming)));
       request.end(body);

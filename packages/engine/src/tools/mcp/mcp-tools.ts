@@ -48,6 +48,11 @@ export interface McpServerStatus {
   readonly problem: string | null;
 }
 
+/** `unknown`: it has not been asked here. */
+export type ServerHealth =
+  | { readonly server: string; readonly state: "up" | "unknown" }
+  | { readonly server: string; readonly state: "down"; readonly problem: string };
+
 /**
  * The tools of MCP servers. Connections are made and re-made in the background and shared by all chats; who asks for
  * tools gets the last known ones at once, and only a call waits for its server, within limits and as long as its signal lets
@@ -123,14 +128,14 @@ export class McpTools {
     for (const definition of unknown) this.#connection(definition)?.waitedInVain();
   }
 
-  /** Servers that cannot be used now, and why; the deployment's come first. */
-  outages(
-    definitions: readonly McpServerDefinition[] = [],
-  ): { readonly server: string; readonly problem: string }[] {
-    return [...this.#options.servers, ...definitions].flatMap((definition) => {
+  /** How it stands with servers; the deployment's come first. */
+  health(definitions: readonly McpServerDefinition[] = []): ServerHealth[] {
+    return [...this.#options.servers, ...definitions].map((definition) => {
+      const server = definition.name;
       const connection = this.#connection(definition);
       const problem = connection === null ? tooMany : connection.outage;
-      return problem === null ? [] : [{ server: definition.name, problem }];
+      if (problem !== null) return { server, state: "down", problem };
+      return { server, state: connection?.tools === null ? "unknown" : "up" };
     });
   }
 

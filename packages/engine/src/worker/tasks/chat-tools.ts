@@ -35,7 +35,8 @@ export async function readyTools(ctx: TaskContext): Promise<ChatTools> {
   if (mcp === null) return tools;
   await mcp.tools.ready(tools.definitions, signal);
   throwIfCancelled(signal);
-  if (isNews(ctx.row.notices, outagesOf(ctx, tools))) {
+  const { notices } = ctx.row;
+  if (isNews(notices, outagesOf(ctx, tools, notices))) {
     await ctx.commit("worker.notice", async (bundle) => await noteOutages(ctx, bundle, tools));
   }
   return tools;
@@ -47,8 +48,9 @@ export async function noteOutages(
   bundle: Bundle,
   tools: ChatTools,
 ): Promise<void> {
-  const outages = outagesOf(ctx, tools);
-  if (!isNews(bundle.chat.notices, outages)) return;
+  const { notices } = bundle.chat;
+  const outages = outagesOf(ctx, tools, notices);
+  if (!isNews(notices, outages)) return;
   bundle.adopt(await writeOutages(bundle.tx, bundle.chatId, outages));
 }
 
@@ -69,13 +71,20 @@ async function toolsOf(
   return tools;
 }
 
-function outagesOf({ mcp, row }: TaskContext, tools: ChatTools): readonly Outage[] {
+function outagesOf(
+  { mcp, row }: TaskContext,
+  tools: ChatTools,
+  notices: readonly ChatNotice[],
+): readonly Outage[] {
   if (mcp === null) return [];
+  const found = mcp.tools.health(tools.definitions).flatMap((health): Outage[] => {
+    if (health.state === "down") return [health];
+    if (health.state === "up") return [];
+    // A replica that has just taken the chat over knows less than the one before it.
+    return notices.filter(({ server }) => server === health.server);
+  });
   const lost = tools.isLost ? row.mcp_servers : [];
-  return [
-    ...mcp.tools.outages(tools.definitions),
-    ...lost.map(({ name }) => ({ server: name, problem: lostProblem })),
-  ];
+  return [...found, ...lost.map(({ name }) => ({ server: name, problem: lostProblem }))];
 }
 
 const lostProblem = "its address and credentials cannot be read any more: give them again";

@@ -33,6 +33,8 @@ export interface EngineOptions {
 export interface RunningEngine {
   readonly replica: Replica;
   readonly client: Client;
+  /** For clients of one's own. */
+  readonly token: string;
   readonly models: ScriptedModels;
   /** What it has logged: level, message and code of the error. */
   readonly log: readonly string[];
@@ -82,6 +84,7 @@ export async function createEngines(): Promise<Engines> {
       const engine: RunningEngine = {
         replica,
         client,
+        token,
         models,
         log,
         async stop() {

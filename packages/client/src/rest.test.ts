@@ -36,6 +36,9 @@ describe("each call", () => {
       null,
     ],
     ["GET", api, (c) => c.getChat(chatId), null],
+    ["GET", "/api/v1/files/f%2F1", (c) => c.getFile("f/1"), null],
+    ["POST", "/api/v1/files/f1/links", (c) => c.fileUrl("f1"), null],
+    ["DELETE", "/api/v1/files/f1", (c) => c.deleteFile("f1"), null],
     ["PATCH", api, (c) => c.patchChat(chatId, { pinned: true }), { pinned: true }],
     ["DELETE", api, (c) => c.deleteChat(chatId), null],
     [

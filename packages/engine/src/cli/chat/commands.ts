@@ -9,6 +9,8 @@ export type Command =
   | { name: "delete" | "promote"; at: number }
   | { name: "steer"; text: string }
   | { name: "model"; model: string | null }
+  /** Null: what is attached. */
+  | { name: "attach"; path: string | null }
   | { name: "open"; chat: string }
   | { name: "title"; title: string }
   | { name: "history"; count: number }
@@ -33,6 +35,7 @@ export const helpText = `A line is a message; while the model works, it waits in
   /retry              try a failed reply again
   /compact            have the model go on from a summary of the chat
   /clear              have the model forget the chat; what was said stays on record
+  /attach [PATH]      send a file with the next message; which ones go with it
   /model [NAME]       which models there are; take another one
   /new [TEXT]         begin another chat
   /chats              the newest chats
@@ -76,6 +79,8 @@ export function parseLine(line: string): Command {
       return rest === "" ? bad("/steer TEXT") : { name: "steer", text: rest };
     case "model":
       return { name: "model", model: rest === "" ? null : rest };
+    case "attach":
+      return { name: "attach", path: rest === "" ? null : unquoted(rest) };
     case "open":
       return rest === "" ? bad("/open ID") : { name: "open", chat: rest };
     case "title":
@@ -114,6 +119,11 @@ function parseTool(rest: string): Command {
 function cut(text: string): [string, string] {
   const [, word = "", rest = ""] = /^(\S*)\s*([^]*)$/.exec(text) ?? [];
   return [word, rest];
+}
+
+/** Paths with blanks are often pasted in quotes. */
+function unquoted(text: string): string {
+  return /^(["'])(.+)\1$/.exec(text.trim())?.[2] ?? text.trim();
 }
 
 /** A number from 1. */

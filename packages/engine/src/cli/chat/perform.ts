@@ -1,3 +1,6 @@
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { basename, join } from "node:path";
 import type { Command } from "./commands.ts";
 import { CommandError } from "./command-error.ts";
 import { helpText } from "./commands.ts";
@@ -81,8 +84,36 @@ export async function perform(session: Session, command: Command): Promise<void>
       return listChats(session);
     case "open":
       return open(session, command.chat);
+    case "attach":
+      return command.path === null ? showAttached(session) : attach(session, command.path);
     default:
       return command satisfies never;
+  }
+}
+
+async function attach(session: Session, path: string): Promise<void> {
+  const full = path.startsWith("~/") ? join(homedir(), path.slice(2)) : path;
+  const bytes = await readFile(full).catch((error: unknown) => {
+    throw new CommandError(`${path} cannot be read: ${reasonOf(error)}`);
+  });
+  const file = await session.client.uploadFile(new Blob([bytes]), {
+    name: basename(full),
+    signal: session.signal,
+  });
+  session.attached = [...session.attached, file];
+  showAttached(session);
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT") return "there is no such file";
+  return code === "EISDIR" ? "it is a folder" : String(code ?? error);
+}
+
+function showAttached(session: Session): void {
+  if (session.attached.length === 0) session.notice("nothing is attached");
+  for (const { name, media_type, size_bytes } of session.attached) {
+    session.notice(`with your next message: ${name} (${media_type}, ${size_bytes} bytes)`);
   }
 }
 

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import type { ChatEvent, Message } from "@parley/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -259,6 +262,53 @@ describe("piped", () => {
     input.end("/clear\n");
     await answered(() => server.requests.some(({ path }) => path.endsWith("/clear")));
     expect(await code).toBe(0);
+  });
+
+  it("sends a file with the message that follows, and with that one only", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "parley-attach-"));
+    const path = join(folder, "a note.txt");
+    await writeFile(path, "noted");
+    const contents: unknown[] = [];
+    server.onRequest = (request, response) => {
+      if (request.url!.startsWith("/api/v1/files")) {
+        const file = { name: "a note.txt", media_type: "text/plain", size_bytes: 5 };
+        return json(response, { file: { id: "f-1", ...file } });
+      }
+      if (request.method !== "POST") return answer(request, response);
+      const body = JSON.parse(request.body) as { content: unknown };
+      contents.push(body.content);
+      request.body = JSON.stringify({ ...body, content: "x" });
+      const done = answer(request, response);
+      for (const look of looking) look();
+      return done;
+    };
+    const code = start();
+    input.end(`/attach "${path}"\none\ntwo\n`);
+    const stream = await server.stream();
+    greet(stream);
+    send(stream, ...commit("Reply 1", episode(1, 1)));
+    await answered(() => history.length === 3);
+    send(stream, ...entered(), ...commit("Reply 2", episode(60, 1)));
+    await code;
+    await rm(folder, { recursive: true });
+    const upload = server.requests.find((request) => request.path.startsWith("/api/v1/files"));
+    expect(upload).toMatchObject({ method: "POST", body: "noted" });
+    expect(contents).toEqual([
+      [
+        { type: "text", text: "one" },
+        { type: "file", file_id: "f-1" },
+      ],
+      "two",
+    ]);
+    expect(errorOutput.text).toContain("with your next message: a note.txt (text/plain, 5 bytes)");
+  });
+
+  it("sends nothing without the file that was to go with it", async () => {
+    const code = start();
+    input.end("/attach /nowhere/x.png\none\n");
+    expect(await code).toBe(1);
+    expect(errorOutput.text).toContain("/nowhere/x.png cannot be read: there is no such file");
+    expect(history).toHaveLength(0);
   });
 
   it("says that it cannot get in", async () => {

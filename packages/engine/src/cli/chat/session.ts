@@ -5,7 +5,14 @@ import {
   type Subscription,
   type Transcript,
 } from "@parley/client";
-import type { Chat, ChatEvent, CreateChatAnswer, SendMessageAnswer } from "@parley/protocol";
+import type {
+  Chat,
+  ChatEvent,
+  Content,
+  CreateChatAnswer,
+  SendMessageAnswer,
+  StoredFile,
+} from "@parley/protocol";
 import type { Random } from "../../lib/random.ts";
 import { failureText } from "./failure.ts";
 import { emptyPage, paint, type Ink, type Style } from "./ink.ts";
@@ -44,6 +51,8 @@ export class Session {
   model: string | null;
   /** The newest list that was shown: `/open 2` means its second line. */
   listed: readonly string[] = [];
+  /** Uploaded, and to go with the next message. */
+  attached: readonly StoredFile[] = [];
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -104,7 +113,9 @@ export class Session {
     this.ink({ kind: "break" });
   }
 
-  async say(content: string, when_busy: "queue" | "steer" = "queue"): Promise<void> {
+  async say(text: string, when_busy: "queue" | "steer" = "queue"): Promise<void> {
+    const { attached } = this;
+    const content = contentOf(text, attached);
     const clientId = this.#options.random.uuid();
     const client_id = clientId;
     this.#sending++;
@@ -120,6 +131,7 @@ export class Session {
         const body = { content, when_busy, client_id };
         this.#track(clientId, await this.client.sendMessage(this.chatId, body, this.#call()));
       }
+      this.attached = this.attached.filter((file) => !attached.includes(file));
     } finally {
       this.#sending--;
     }
@@ -222,6 +234,12 @@ export class Session {
     this.#waiters = waiters.filter(({ until }) => !until());
     for (const { until, resolve } of waiters) if (until()) resolve();
   }
+}
+
+function contentOf(text: string, attached: readonly StoredFile[]): Content {
+  if (attached.length === 0) return text;
+  const files = attached.map(({ id }) => ({ type: "file" as const, file_id: id }));
+  return [{ type: "text", text }, ...files];
 }
 
 const endTexts = {

@@ -4,12 +4,14 @@
  */
 import { Window } from "happy-dom";
 
-const window = new Window({ url: "http://localhost/" });
+export const window = new Window({ url: "http://localhost/" });
 
 export const { document } = window;
 
 const names = [
   "document",
+  "location",
+  "FormData",
   "Node",
   "Element",
   "HTMLElement",

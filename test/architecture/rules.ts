@@ -44,6 +44,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "tools",
     ],
   },
+  titles: { imports: [...below, "store", "machine"], types: ["models"] },
   stream: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts"],
     packages: ["zod", "ws"],
@@ -73,6 +74,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "parts",
       "models",
       "schemas",
+      "titles",
       "tools",
       "worker",
       "stream",

@@ -163,6 +163,10 @@ export function createRest(context: ClientContext) {
     forkChat: async (chatId: string, body: ForkChat = {}, options?: CallOptions): Promise<Chat> =>
       chatOf(await make("POST", `${chatPath(chatId)}/fork`, body, options)),
 
+    /** Has another title made, in the background: it comes with the chat's stream. */
+    makeTitle: async (chatId: string, options?: CallOptions): Promise<Chat> =>
+      chatOf(await change("POST", `${chatPath(chatId)}/title`, {}, options)),
+
     /** Sets a title of one's own. */
     title: async (chatId: string, title: string, options?: CallOptions): Promise<Chat> =>
       chatOf(await change("POST", `${chatPath(chatId)}/title`, { title }, options)),

@@ -35,6 +35,7 @@ import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { SchemaChecker } from "./schemas/checker.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { Titles } from "./titles/titles.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { Reach } from "./tools/mcp/reach.ts";
@@ -119,6 +120,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
       reach: parts.reach,
     },
     schemas: parts.schemas,
+    titles: parts.titles,
     health: { worker: () => workerHealth(config, parts.worker) },
     clock: deps.clock,
     random: deps.random,
@@ -262,6 +264,14 @@ function assemble(
     ...common,
   });
 
+  const titles = new Titles({
+    machine,
+    models,
+    clock,
+    logger: logger("titles"),
+    model: titleModel(config, models),
+  });
+
   const relay =
     relayTo &&
     new Relay({
@@ -302,6 +312,7 @@ function assemble(
     checkpoints,
     models,
     schemas,
+    titles,
     mcp,
     reach,
     chatServers,
@@ -322,6 +333,14 @@ function compactionModel({ compactionModel: model }: Config, models: ModelPort):
   if (model === null || models.has(model)) return model;
   throw new ModelsConfigInvalid(
     `The compaction model "${model}" is of no provider that is configured here.`,
+  );
+}
+
+/** @throws ModelsConfigInvalid */
+function titleModel({ titleModel: model }: Config, models: ModelPort): string | null {
+  if (model === null || model === "off" || models.has(model)) return model;
+  throw new ModelsConfigInvalid(
+    `The title model "${model}" is of no provider that is configured here.`,
   );
 }
 

@@ -39,6 +39,7 @@ export function startCli(args: readonly string[], settings: CliSettings): CliPro
       PATH: process.env["PATH"],
       HOME: settings.home,
       PARLEY_WEB: "false",
+      PARLEY_TITLE_MODEL: "off",
       ...settings.env,
     },
     stdio: ["pipe", "pipe", "pipe"],

@@ -64,7 +64,12 @@ export async function createEngines(): Promise<Engines> {
     },
     async start({ env = {}, clockOffMs = 0 } = {}) {
       const { config } = loadConfig({
-        env: { PARLEY_PORT: "0", PARLEY_DATA_DIR: data.path, ...env },
+        env: {
+          PARLEY_PORT: "0",
+          PARLEY_DATA_DIR: data.path,
+          PARLEY_TITLE_MODEL: "off",
+          ...env,
+        },
         platform: process.platform,
         homeDir: folder.path,
       });

@@ -136,6 +136,7 @@ export async function startHttpServer(
   const server = await createHttpServer({
     machine,
     schemas,
+    titles: { enabled: false, make: () => {} },
     database,
     streams: options.streams ?? streams,
     watch: options.watch ?? watch,

@@ -45,6 +45,8 @@ export async function startServerProcess(settings: ServerSettings): Promise<Serv
       PARLEY_TOKEN: token,
       // Most have no use for it, and whether it has to be built first is nothing that they test.
       PARLEY_WEB: "false",
+      // Scripted providers count the calls that they get.
+      PARLEY_TITLE_MODEL: "off",
       ...settings.env,
     },
     stdio: ["ignore", "pipe", "pipe"],

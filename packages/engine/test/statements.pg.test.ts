@@ -46,7 +46,12 @@ const probe = (name: string, delivery: "at_least_once" | "at_most_once") =>
 beforeAll(async () => {
   db = await createTestDatabase();
   const { config } = loadConfig({
-    env: { PARLEY_DATABASE_URL: databaseUrl(db), PARLEY_PORT: "0" },
+    env: {
+      PARLEY_DATABASE_URL: databaseUrl(db),
+      PARLEY_PORT: "0",
+      // Made once per chat, in the background: no part of a turn.
+      PARLEY_TITLE_MODEL: "off",
+    },
     platform: process.platform,
     homeDir: "/nonexistent",
   });

@@ -214,7 +214,10 @@ export const streamQuerySchema = z.strictObject({
   ticket: z.string().max(512).optional(),
 });
 
-export const titleSchema = z.strictObject({ title });
+export const titleSchema = z.strictObject({
+  /** Absent: the server makes one, in the background. */
+  title: title.optional(),
+});
 
 /** The body of calls that need to be told nothing: none, or `{}`. */
 export const emptySchema = z.strictObject({});

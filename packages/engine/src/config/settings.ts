@@ -335,6 +335,15 @@ export const settings = {
     defaultText: "the model of the turn",
     description: "The model that writes these summaries.",
   }),
+  titleModel: optional({
+    section: "Models",
+    env: "PARLEY_TITLE_MODEL",
+    flag: "title-model",
+    parser: text("`provider/model`, or `off`", /^(?:off|[^/\s]+\/\S+)$/),
+    defaultText: "the chat's own model",
+    description:
+      "The model that names a chat after its first answered turn; a small one does. `off`: people name their chats themselves.",
+  }),
   contextWindowTokens: setting({
     section: "Models",
     env: "PARLEY_CONTEXT_WINDOW_TOKENS",

@@ -6,6 +6,7 @@ import type { Publisher } from "../machine/ports.ts";
 import type { PartBuffer } from "../parts/part-buffer.ts";
 import type { ChatStreams } from "../stream/streams.ts";
 import type { ChatWatch } from "../stream/watch.ts";
+import type { Titles } from "../titles/titles.ts";
 import type { SubAgentService } from "../worker/sub-agents/service.ts";
 import type { Worker } from "../worker/worker.ts";
 
@@ -14,6 +15,7 @@ interface Listeners {
   readonly worker: Pick<Worker, "onCommits" | "onHint" | "perhaps" | "resync">;
   readonly subAgents: Pick<SubAgentService, "onCommits" | "onHint">;
   readonly streams: Pick<ChatStreams, "committed" | "perhaps" | "hint" | "lookAtAll">;
+  readonly titles: Pick<Titles, "onCommits">;
   readonly watch: Pick<ChatWatch, "committed" | "hint" | "lookAtAll">;
   readonly http: Pick<HttpServer, "onCommits" | "onHint">;
 }
@@ -48,13 +50,14 @@ export class FanOut implements Publisher {
   }
 
   published(commits: readonly Commit[]): void {
-    const { parts, worker, subAgents, streams, watch, http } = this.#listeners ?? {};
+    const { parts, worker, subAgents, streams, watch, titles, http } = this.#listeners ?? {};
     // Feeds first: they say that a turn begins before its first part comes.
     streams?.committed(commits);
     parts?.onCommits(commits);
     worker?.onCommits(commits);
     subAgents?.onCommits(commits);
     watch?.committed(commits);
+    titles?.onCommits(commits);
     http?.onCommits(commits);
     for (const commit of commits) this.#bus.publish(hintOf(commit));
   }

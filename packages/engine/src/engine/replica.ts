@@ -24,8 +24,8 @@ export class Replica {
     this.#parts = parts;
     this.#http = http;
     this.#logger = logger;
-    const { fanOut, partBuffer, worker, subAgents, streams, watch } = parts;
-    fanOut.wire({ parts: partBuffer, worker, subAgents, streams, watch, http });
+    const { fanOut, partBuffer, worker, subAgents, streams, watch, titles } = parts;
+    fanOut.wire({ parts: partBuffer, worker, subAgents, streams, watch, titles, http });
     measure(parts);
   }
 
@@ -90,6 +90,7 @@ export class Replica {
     await this.#http.close();
     await Promise.all([parts.streams.stop(), parts.watch.stop(), parts.housekeeping.stop()]);
     await parts.worker.stop();
+    await parts.titles.stop();
     await parts.mcp.stop();
     await parts.schemas.stop();
     await parts.relay?.stop();

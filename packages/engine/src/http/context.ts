@@ -1,5 +1,6 @@
 import type { FileStore } from "../domain/files.ts";
 import type { SpendPolicy } from "../domain/spending.ts";
+import type { ChatRow } from "../domain/rows.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
@@ -21,6 +22,12 @@ export type ModelCatalogue = Pick<
   "has" | "list" | "info" | "optionsOf" | "providers" | "defaultModel"
 >;
 
+/** What makes titles of chats. */
+export interface TitleMaker {
+  readonly enabled: boolean;
+  make(chat: ChatRow): void;
+}
+
 /** What every command and route works with. */
 export interface HttpContext {
   readonly machine: Machine;
@@ -39,6 +46,7 @@ export interface HttpContext {
   readonly authenticator: Authenticator;
   readonly signals: ChatSignals;
   readonly schemas: Pick<SchemaChecker, "check">;
+  readonly titles: TitleMaker;
   readonly streamRegistry: StreamRegistry;
   /** Aborts when the server drains: who waits answers with what there is. */
   readonly draining: AbortSignal;

@@ -20,7 +20,7 @@ import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
 import { ChatSignals } from "../machine/chat-signals.ts";
 import type { ChatServersPolicy } from "./commands/chat-servers.ts";
-import type { ModelCatalogue } from "./context.ts";
+import type { ModelCatalogue, TitleMaker } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { FileLinks } from "./files/links.ts";
 import { addHooks } from "./hooks.ts";
@@ -62,6 +62,7 @@ export interface HttpServerOptions {
   /** Absent: chats bring no MCP servers along. */
   readonly chatServers?: ChatServersPolicy;
   readonly schemas: Pick<SchemaChecker, "check">;
+  readonly titles: TitleMaker;
   readonly health: HealthPort;
   readonly clock: Clock;
   readonly random: Random;
@@ -149,6 +150,7 @@ class FastifyServer implements HttpServer {
       watch,
       models,
       schemas: options.schemas,
+      titles: options.titles,
       clock,
       random,
       logger,

@@ -46,7 +46,7 @@ export interface ModelRequest {
   /** No longer reply than this, in tokens, whatever else is asked for. */
   output_tokens_max?: number;
   /** What the call is for, where it is not for a reply. Nothing of it reaches a provider. */
-  purpose?: "compaction";
+  purpose?: "compaction" | "title";
   signal: AbortSignal;
 }
 

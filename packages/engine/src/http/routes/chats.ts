@@ -18,6 +18,7 @@ import { createChatCommand } from "../commands/create-chat.ts";
 import { deleteChatCommand } from "../commands/delete-chat.ts";
 import { forkChatCommand } from "../commands/fork-chat.ts";
 import { listChatsCommand } from "../commands/list-chats.ts";
+import { makeTitleCommand } from "../commands/make-title.ts";
 import { patchChatCommand } from "../commands/patch-chat.ts";
 import { usageCommand } from "../commands/usage.ts";
 import type { HttpContext } from "../context.ts";
@@ -171,7 +172,10 @@ export function chatRoutes(app: App, context: HttpContext): void {
     schema: {
       operationId: "setTitle",
       tags,
-      summary: "Give the chat a title",
+      summary: "Give the chat a title, or have one made",
+      description:
+        "Without `title` the server makes one in the background, in place of the one that is there: the answer is 202, and " +
+        "the new title comes with the `chat` event.",
       params: chatParams,
       body: titleSchema,
       headers: keyHeaders,
@@ -183,8 +187,12 @@ export function chatRoutes(app: App, context: HttpContext): void {
     },
     handler: async (request, reply) => {
       const { caller, params, body } = request;
+      const { title } = body;
+      if (title === undefined) {
+        return send(reply, await makeTitleCommand(context, caller, params.chat_id));
+      }
       const key = idempotencyKey(request);
-      return send(reply, await patchChatCommand(context, caller, params.chat_id, body, key));
+      return send(reply, await patchChatCommand(context, caller, params.chat_id, { title }, key));
     },
   });
 

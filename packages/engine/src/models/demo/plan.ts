@@ -1,7 +1,16 @@
 import type { ErrorKind, Part, ToolResultPart } from "@parley/protocol";
 import type { ModelRequest, PromptMessage } from "../model-port.ts";
 import { exampleOf } from "./example.ts";
-import { echo, helpText, longText, paragraph, resultsText, summary, thoughts } from "./texts.ts";
+import {
+  echo,
+  helpText,
+  longText,
+  paragraph,
+  resultsText,
+  summary,
+  thoughts,
+  titleText,
+} from "./texts.ts";
 
 export interface DemoFailure {
   kind: ErrorKind;
@@ -27,6 +36,7 @@ export function planReply(request: ModelRequest, model: string): DemoPlan {
   const { messages, tools } = request;
   const question = lastQuestion(messages);
   if (request.purpose === "compaction") return { ...nothing, text: summary(question) };
+  if (request.purpose === "title") return { ...nothing, text: titleText(question) };
   if (model === "echo") return { ...nothing, text: question };
   const results = resultsAtEnd(messages);
   const result = resultIn(request, question);

@@ -122,3 +122,13 @@ export function longText(): string {
   });
   return `# A long reply\n\n${sections.join("\n\n")}\n\nThat was all of it.`;
 }
+
+const titleWordsMax = 6;
+
+/** The first words of the message that a title is asked for. */
+export function titleText(question: string): string {
+  const message = /<message>\n(.*?)\n<\/message>/s.exec(question)?.[1] ?? question;
+  const words = message.match(/[\p{L}\p{N}][\p{L}\p{N}'-]*/gu) ?? [];
+  const title = words.slice(0, titleWordsMax).join(" ");
+  return title.charAt(0).toUpperCase() + title.slice(1);
+}

@@ -7,7 +7,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export type TokenSource = string | (() => string | undefined | Promise<string | undefined>);
 
 export interface ClientOptions {
-  /** Where Parley is, without `/api/v1`. `""` in a browser: where the page came from. */
+  /** Where Parley is, without `/api/v1`. `""` in a browser: the server that the page came from. */
   baseUrl: string;
   token?: TokenSource | undefined;
   fetch?: Fetch | undefined;
@@ -50,6 +50,7 @@ export function resolveOptions(options: ClientOptions): ClientContext {
 
 function absolute(baseUrl: string): string {
   const page = (globalThis as { location?: { href: string } }).location?.href;
+  if (baseUrl === "" && page !== undefined) return new URL(page).origin;
   const url = page === undefined ? new URL(baseUrl) : new URL(baseUrl, page);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
     throw new TypeError(`baseUrl must be an http or https address, not ${url.protocol}`);

@@ -35,9 +35,12 @@ export const UserMessage = memo(function UserMessage({ message }: { message: Mes
     );
   }
   return (
-    <div className="group flex flex-col items-end" data-message={message.id}>
+    <div
+      className="group flex flex-col items-end gap-1 sm:flex-row-reverse sm:items-center"
+      data-message={message.id}
+    >
       <UserContent parts={message.parts} />
-      <div className="-mb-6 mt-0.5 flex h-7 items-center gap-0.5">
+      <div className="flex shrink-0 items-center gap-0.5 sm:flex-row-reverse">
         {message.replaces !== null && (
           <button
             type="button"

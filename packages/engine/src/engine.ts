@@ -3,7 +3,7 @@ import type { Bus } from "./bus/bus.ts";
 import { ChannelBus } from "./bus/channel-bus.ts";
 import { InProcessBus } from "./bus/in-process-bus.ts";
 import { natsChannel } from "./bus/nats-channel.ts";
-import { modelSettings, type Config } from "./config.ts";
+import { modelSettings, spendPolicy, type Config } from "./config.ts";
 import type { RunningLimits } from "./domain/running-limits.ts";
 import { FanOut } from "./engine/fan-out.ts";
 import { Housekeeping } from "./engine/housekeeping.ts";
@@ -16,6 +16,7 @@ import { livenessDefaults } from "./worker/liveness/options.ts";
 import { ChatServers } from "./machine/chat-servers.ts";
 import { Machine } from "./machine/machine.ts";
 import type { ModelPort } from "./models/model-port.ts";
+import { PriceTable } from "./models/prices/price-table.ts";
 import { createModels, ModelsConfigInvalid } from "./models/registry.ts";
 import { retryDefaults } from "./models/retry-policy.ts";
 import { CheckpointLoop } from "./parts/checkpoint-loop.ts";
@@ -35,7 +36,6 @@ import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { SchemaChecker } from "./schemas/checker.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
-import { Titles } from "./titles/titles.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { Reach } from "./tools/mcp/reach.ts";
@@ -120,7 +120,6 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
       reach: parts.reach,
     },
     schemas: parts.schemas,
-    titles: parts.titles,
     health: { worker: () => workerHealth(config, parts.worker) },
     clock: deps.clock,
     random: deps.random,
@@ -147,6 +146,7 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
       labelsMax: config.labelsMax,
       pageMessagesMax: config.pageMessagesMax,
     },
+    spending: spendPolicy(config),
     publicHosts: config.baseUrl === null ? [] : [new URL(config.baseUrl).host],
     ...(deps.network && { door: deps.network.http }),
   });
@@ -224,6 +224,7 @@ function assemble(
   });
   for (const tool of subAgentToolsOf(config, subAgents)) tools.register(tool);
   const files = createFileStore(database);
+  const spending = { prices: new PriceTable(config.prices), policy: spendPolicy(config) };
   const worker = createWorker({
     machine,
     database,
@@ -255,6 +256,7 @@ function assemble(
         attemptsMax: config.modelAttemptsMax,
         fallbackAttempts: config.modelFallbackAttempts,
       },
+      spending,
       compaction: {
         model: compactionModel(config, models),
         percent: config.compactionPercent,
@@ -262,14 +264,6 @@ function assemble(
       },
     },
     ...common,
-  });
-
-  const titles = new Titles({
-    machine,
-    models,
-    clock,
-    logger: logger("titles"),
-    model: titleModel(config, models),
   });
 
   const relay =
@@ -312,7 +306,6 @@ function assemble(
     checkpoints,
     models,
     schemas,
-    titles,
     mcp,
     reach,
     chatServers,
@@ -333,14 +326,6 @@ function compactionModel({ compactionModel: model }: Config, models: ModelPort):
   if (model === null || models.has(model)) return model;
   throw new ModelsConfigInvalid(
     `The compaction model "${model}" is of no provider that is configured here.`,
-  );
-}
-
-/** @throws ModelsConfigInvalid */
-function titleModel({ titleModel: model }: Config, models: ModelPort): string | null {
-  if (model === null || model === "off" || models.has(model)) return model;
-  throw new ModelsConfigInvalid(
-    `The title model "${model}" is of no provider that is configured here.`,
   );
 }
 

@@ -13,6 +13,7 @@ export interface WorkerMetrics {
   stepEnded(chat: ObservedChat, kind: string, durationMs: number): void;
   retry(chat: ObservedChat, kind: string, delayMs: number): void;
   turnEnded(chat: ObservedChat, outcome: string, error: string | null): void;
+  budgetRefused(chat: ObservedChat, scope: string, unit: string): void;
   taskFailed(chatId: string, task: string, error: unknown): void;
   audited(chatId: string, finding: string): void;
 }
@@ -39,6 +40,11 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     "provider",
     "kind",
   ]);
+  const refused = counter(
+    "budget_refused_total",
+    "Model calls that a budget had no room for, by whose budget it was and what it counts.",
+    ["scope", "unit"],
+  );
   const failures = counter("task_failures_total", "Tasks that failed for our own reasons.", [
     "task",
   ]);
@@ -68,6 +74,7 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     retry: (chat, kind) => retries.inc({ provider: providerOf(chat), kind }),
     turnEnded: (chat, outcome, error) =>
       turns.inc({ provider: providerOf(chat), outcome, error: error ?? "" }),
+    budgetRefused: (_chat, scope, unit) => refused.inc({ scope, unit }),
     taskFailed: (_chatId, task) => failures.inc({ task }),
     audited: (_chatId, finding) => audits.inc({ finding }),
   };

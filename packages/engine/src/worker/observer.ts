@@ -1,4 +1,4 @@
-import type { ErrorKind } from "@parley/protocol";
+import type { BudgetScope, BudgetUnit, ErrorKind } from "@parley/protocol";
 import type { ChatRow } from "../domain/rows.ts";
 
 export type StepKind = "model" | "tools" | "compaction";
@@ -15,6 +15,8 @@ export interface WorkerObserver {
   /** A failed attempt will be tried again. */
   retry(chat: ChatRow, kind: ErrorKind, delayMs: number): void;
   turnEnded(chat: ChatRow, outcome: TurnOutcome, error: ErrorKind | null): void;
+  /** A budget had no room for a model call: its turn has ended. */
+  budgetRefused(chat: ChatRow, scope: BudgetScope, unit: BudgetUnit): void;
   /** A task failed in a way that is not the model's: it runs again after a pause. */
   taskFailed(chatId: string, task: string, error: unknown): void;
   /** The audit mended something. */
@@ -30,6 +32,7 @@ export const silentObserver: WorkerObserver = {
   stepEnded: nothing,
   retry: nothing,
   turnEnded: nothing,
+  budgetRefused: nothing,
   taskFailed: nothing,
   audited: nothing,
 };

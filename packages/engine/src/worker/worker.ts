@@ -25,6 +25,7 @@ import { livenessDefaults, type LivenessOptions } from "./liveness/options.ts";
 import { silentObserver, type WorkerObserver } from "./observer.ts";
 import type { Checkpoints, Episodes } from "./ports.ts";
 import { RunnerManager } from "./runner/manager.ts";
+import { spendingDefaults, type Spending } from "./spending/options.ts";
 import type { TaskServices } from "./tasks/context.ts";
 
 export interface WorkerOptions {
@@ -46,6 +47,7 @@ export interface WorkerOptions {
   readonly promptFileBytesMax?: number;
   readonly retry?: RetryLimits;
   readonly compaction?: Partial<CompactionOptions>;
+  readonly spending?: Spending;
   readonly liveness?: Partial<LivenessOptions>;
   readonly auditMs?: number;
 }
@@ -275,6 +277,7 @@ export class Worker {
       mcp: deps.mcp ?? null,
       observer,
       compaction: { ...compactionDefaults, ...options.compaction },
+      spending: options.spending ?? spendingDefaults,
       limits: {
         stepsMax: options.stepsMax ?? stepsMaxDefault,
         stepToolCallsMax: options.stepToolCallsMax ?? stepToolCallsMaxDefault,

@@ -1,6 +1,7 @@
-import type { ChatError, ErrorKind } from "@parley/protocol";
+import type { BudgetRefusal, ChatError, ErrorKind } from "@parley/protocol";
 import { FenceLost } from "../../domain/errors.ts";
 import { nextStep } from "../../domain/next-step.ts";
+import { budgetExceeded } from "../../domain/spending.ts";
 import type { NewMessage, TrackedCall } from "../../domain/rows.ts";
 import { assertNever, defined } from "../../lib/assert.ts";
 import type { Bundle } from "../../machine/bundle.ts";
@@ -20,18 +21,26 @@ import type { TurnOutcome } from "../observer.ts";
 import { compactionBefore, type CompactionWish } from "./compaction.ts";
 import { toolsIn } from "./chat-tools.ts";
 import type { TaskContext } from "./context.ts";
-import { nextReplyModel, nextSummaryModel, recordModel } from "./routing.ts";
+import { reserveReply, reserveSummary } from "./spending.ts";
+import { nextReplyModel } from "./routing.ts";
 import { timeLeftMs, timeLimitReached } from "./turn-time.ts";
 import { planTools, type PlannedCall } from "./tool-plan.ts";
 import { extended, stepsOf, type Transcript } from "./transcript.ts";
+import type { RefusedCall } from "../spending/reserve.ts";
 
 /** What a bundle has begun: a step whose attempt it recorded, or nothing, because the turn or the ownership is over. */
 export type Next = (
-  | { readonly step: "call_model"; readonly transcript: Transcript }
+  | {
+      readonly step: "call_model";
+      readonly transcript: Transcript;
+      /** No longer reply is paid for; null: no budget holds the call. */
+      readonly outputTokensMax: number | null;
+    }
   | {
       readonly step: "compact";
       readonly transcript: Transcript;
       readonly reason: CompactionReason;
+      readonly outputTokensMax: number | null;
     }
   | {
       readonly step: "run_tools";
@@ -43,6 +52,8 @@ export type Next = (
 ) & {
   /** Turns that ended with this bundle: to be told once it has committed. */
   readonly ended?: readonly TurnEnd[];
+  /** The budget that had no room for the next call. */
+  readonly refused?: BudgetRefusal;
 };
 
 interface TurnEnd {
@@ -51,7 +62,11 @@ interface TurnEnd {
 }
 
 /** To be called when the bundle has committed. */
-export function report(ctx: Pick<TaskContext, "observer" | "row">, { ended = [] }: Next): void {
+export function report(
+  ctx: Pick<TaskContext, "observer" | "row">,
+  { ended = [], refused }: Next,
+): void {
+  if (refused !== undefined) ctx.observer.budgetRefused(ctx.row, refused.scope, refused.unit);
   for (const { outcome, error } of ended) ctx.observer.turnEnded(ctx.row, outcome, error);
 }
 
@@ -168,10 +183,10 @@ async function begin(
     return await fail(ctx, bundle, timeLimitReached(ctx.limits));
   }
   if (step === "call_model") {
-    await recordModel(bundle, transcript, nextReplyModel(ctx, bundle, transcript));
-    await recordGenerationAttempt(bundle);
+    const reserved = await reserveReply(ctx, bundle, transcript);
+    if (reserved.refusal !== null) return await refuse(ctx, bundle, reserved);
     ctx.memory.remember(transcript);
-    return { step, transcript, ended };
+    return { step, transcript, outputTokensMax: reserved.outputTokensMax, ended };
   }
   const tools = await toolsIn(ctx, bundle);
   const { stepToolCallsMax } = ctx.limits;
@@ -188,6 +203,15 @@ async function begin(
   return { step, transcript, planned, ended };
 }
 
+/** A budget has no room for the call that comes next. */
+async function refuse(
+  ctx: TaskContext,
+  bundle: Bundle,
+  { model, refusal }: RefusedCall,
+): Promise<Next> {
+  return { ...(await fail(ctx, bundle, budgetExceeded(model, refusal))), refused: refusal };
+}
+
 /** Not a step of the turn: it says nothing and runs nothing, and what bounds it is how much the context has grown. */
 async function beginCompaction(
   ctx: TaskContext,
@@ -200,10 +224,11 @@ async function beginCompaction(
     await abandon(bundle, ctx.runnerId);
     return { step: "none", ended };
   }
-  await recordModel(bundle, transcript, nextSummaryModel(ctx, bundle, transcript));
-  await recordGenerationAttempt(bundle);
+  const reserved = await reserveSummary(ctx, bundle, transcript);
+  if (reserved.refusal !== null) return await refuse(ctx, bundle, reserved);
   ctx.memory.remember(transcript);
-  return { step: "compact", transcript, reason, ended };
+  const { outputTokensMax } = reserved;
+  return { step: "compact", transcript, reason, outputTokensMax, ended };
 }
 
 /**

@@ -21,6 +21,7 @@ import { askedOf } from "../structured/asked.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
+import { chargedUsage, upTo } from "./spending.ts";
 import { calledModel, replyModels, triesOf } from "./routing.ts";
 import { stepsOf, type Transcript } from "./transcript.ts";
 
@@ -35,13 +36,14 @@ export async function compactionStep(
   ctx: TaskContext,
   transcript: Transcript,
   reason: CompactionReason,
+  outputTokensMax: number | null,
 ): Promise<Next> {
   const key = episodeOf(ctx.row);
   const startedAt = ctx.clock.monotonic();
   ctx.observer.stepStarted(ctx.row, "compaction");
   let summary: Summary;
   try {
-    summary = await summarise(ctx, transcript, key, reason);
+    summary = await summarise(ctx, transcript, key, reason, outputTokensMax);
   } catch (error) {
     throwIfCancelled(ctx.signal);
     if (!(error instanceof ModelError)) throw error;
@@ -77,6 +79,7 @@ async function summarise(
   { context }: Transcript,
   key: EpisodeKey,
   reason: CompactionReason,
+  outputTokensMax: number | null,
 ): Promise<Summary> {
   const model = calledModel(ctx.row, { context });
   const window = ctx.models.info(model)?.context_window_tokens ?? null;
@@ -88,12 +91,14 @@ async function summarise(
       try {
         // One try after the other: each has half of what the one before it had.
         // oxlint-disable-next-line no-await-in-loop
-        const reply = await ctx.models.stream(request, onPart);
+        const bounded = { ...request, ...upTo(outputTokensMax) };
+        const reply = await ctx.models.stream(bounded, onPart);
         const text = reply.parts
           .flatMap((part) => (part.type === "text" ? [part.text] : []))
           .join("\n");
         if (text.trim() === "") throw emptySummary(model);
-        return { text, model: reply.model, usage: reply.usage };
+        const usage = chargedUsage(ctx, { context }, reply.model, reply.usage, reply.parts);
+        return { text, model: reply.model, usage };
       } catch (error) {
         const tooLong = error instanceof ModelError && error.kind === "context_overflow";
         if (!tooLong || halvings >= halvingsMax || ctx.signal.aborted) throw error;

@@ -15,6 +15,7 @@ import type { WorkerMcp } from "../chat-tools.ts";
 import type { WorkerObserver } from "../observer.ts";
 import type { Checkpoints, Episodes } from "../ports.ts";
 import type { RunnerMemory } from "../runner/memory.ts";
+import type { Spending } from "../spending/options.ts";
 
 export interface TaskLimits {
   /** Steps of a turn, counted from history since the last message that a user wrote. */
@@ -51,6 +52,7 @@ export interface TaskServices {
   readonly observer: WorkerObserver;
   readonly limits: TaskLimits;
   readonly compaction: CompactionOptions;
+  readonly spending: Spending;
   /** Whether this worker has room for one more chat with a step in flight. */
   readonly hasCapacity: () => boolean;
   /** Resolves once the worker's own beat is fresh enough to begin what must not happen twice. */

@@ -33,11 +33,11 @@ export async function generation(ctx: TaskContext): Promise<void> {
 async function take(ctx: TaskContext, next: Exclude<Next, { step: "none" }>): Promise<Next> {
   switch (next.step) {
     case "call_model":
-      return await modelStep(ctx, next.transcript);
+      return await modelStep(ctx, next.transcript, next.outputTokensMax);
     case "run_tools":
       return await toolStep(ctx, next.transcript, next.planned);
     case "compact":
-      return await compactionStep(ctx, next.transcript, next.reason);
+      return await compactionStep(ctx, next.transcript, next.reason, next.outputTokensMax);
     default:
       return assertNever(next, "step");
   }

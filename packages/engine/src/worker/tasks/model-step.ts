@@ -12,6 +12,7 @@ import {
 } from "../../models/model-port.ts";
 import { modelAfter } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
+import { subAgentToolNames } from "../../tools/sub-agents/tools.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import { recoveryOf } from "../compaction/recovery.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
@@ -27,19 +28,24 @@ import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
 import { giveUp } from "./give-up.ts";
 import { patiently } from "./patiently.ts";
 import { episodeName, openCallsOf } from "./partial.ts";
+import { chargedUsage, upTo } from "./spending.ts";
 import { timeLimitReached, TimeIsUp, withinTurn } from "./turn-time.ts";
 import { executionOf } from "./tool-plan.ts";
 import { calledModel, replyModels, triesOf } from "./routing.ts";
 import { modelOf, type Transcript } from "./transcript.ts";
 
 /** One model call, in the attempt that the row names: streams it, then commits it or what became of it. */
-export async function modelStep(ctx: TaskContext, transcript: Transcript): Promise<Next> {
+export async function modelStep(
+  ctx: TaskContext,
+  transcript: Transcript,
+  outputTokensMax: number | null,
+): Promise<Next> {
   const key = episodeOf(ctx.row);
   const startedAt = ctx.clock.monotonic();
   ctx.observer.stepStarted(ctx.row, "model");
   let reply: ModelReply;
   try {
-    reply = await call(ctx, transcript, key);
+    reply = await call(ctx, transcript, key, outputTokensMax);
   } catch (error) {
     throwIfCancelled(ctx.signal);
     if (error instanceof TimeIsUp) return await giveUp(ctx, timeLimitReached(ctx.limits));
@@ -56,6 +62,7 @@ async function call(
   ctx: TaskContext,
   transcript: Transcript,
   key: EpisodeKey,
+  outputTokensMax: number | null,
 ): Promise<ModelReply> {
   const request = requestOf(ctx, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
@@ -71,7 +78,8 @@ async function call(
   try {
     const reply = await withinTurn(
       ctx,
-      async (signal) => await ctx.models.stream({ ...request, signal }, onPart),
+      async (signal) =>
+        await ctx.models.stream({ ...request, ...upTo(outputTokensMax), signal }, onPart),
     );
     if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
     return await judged(ctx, transcript, reply, onPart);
@@ -108,7 +116,7 @@ async function commitReply(
     role: "assistant",
     parts: reply.parts,
     model: reply.model,
-    usage: reply.usage,
+    usage: chargedUsage(ctx, transcript, reply.model, reply.usage, reply.parts),
     finish_reason: reply.finish_reason,
     episode: episodeName(key),
   };
@@ -238,7 +246,9 @@ function offersOf(tools: ChatTools, row: ChatRow, model: string): ToolSpec[] {
     ...(description === undefined ? {} : { description }),
   }));
   const names = new Set(own.map(({ name }) => name));
-  return [...own, ...tools.offers(model).filter(({ name }) => !names.has(name))];
+  const isOffered = ({ name }: ToolSpec): boolean =>
+    !names.has(name) && (row.sub_agents || !subAgentToolNames.has(name));
+  return [...own, ...tools.offers(model).filter(isOffered)];
 }
 
 function modelMissing(model: string): ModelError {

@@ -181,9 +181,17 @@ test("every request of the protocol is the body or the query of an operation", (
   }
 });
 
+/** Strict, as requests are, and found inside of them. */
+const partsOfRequests: ReadonlySet<string> = new Set([
+  "clientToolSchema",
+  "mcpServerSchema",
+  "modelSettingsSchema",
+  "responseFormatSchema",
+]);
+
 /** Requests are what refuses unknown fields at its top, apart from what they are made of. */
 function isRequest(name: string): boolean {
-  if (!name.endsWith("Schema") || name === "clientToolSchema") return false;
+  if (!name.endsWith("Schema") || partsOfRequests.has(name)) return false;
   const schema = (protocol as unknown as Record<string, { def?: { catchall?: unknown } }>)[name];
   return schema?.def?.catchall !== undefined;
 }

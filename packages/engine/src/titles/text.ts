@@ -36,7 +36,7 @@ function plain(text: string): string {
 function shortened(text: string): string | null {
   const words = text.replace(/\s+/g, " ").trim();
   if (!/[\p{L}\p{N}]/u.test(words)) return null;
-  const characters = [...words];
+  const characters = Array.from(words);
   if (characters.length <= titleCharsMax) return words;
   const cut = characters.slice(0, titleCharsMax - 1).join("");
   const whole = cut.replace(/\s+\S*$/u, "");

@@ -27,7 +27,7 @@ export interface TitleDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   /** `provider/model` that is asked; null: the chat's own. `off`: chats are named by people. */
-  readonly model: string | null | "off";
+  readonly model: string | null;
   /** Adds what a call has cost. */
   readonly priced?: (model: string, usage: Usage) => Usage;
 }

@@ -34,14 +34,14 @@ export function useChat(chatId: string): UseChat {
   const stores = useStores();
   const { getState, subscribe } = useChatStore(chatId);
   const state = useSyncExternalStore(subscribe, getState, () => emptyChatState);
-  return useMemo(
+  const actions = useMemo(
     () => ({
-      ...state,
       loadOlder: () => stores.chat(chatId).loadOlder(),
       reconnect: () => stores.chat(chatId).reconnect(),
     }),
-    [state, stores, chatId],
+    [stores, chatId],
   );
+  return useMemo(() => ({ ...state, ...actions }), [state, actions]);
 }
 
 /**

@@ -174,6 +174,45 @@ describe("a stream that begins anew", () => {
     expect(world.runtime.labels()).not.toContain("reset hold");
   });
 
+  it("brings back the older messages that were on the screen, before it shows anything", async () => {
+    const { states } = follow();
+    const stream = await world.server.stream();
+    const short = { type: "history_reset", data: { has_more: true, before: 5 } };
+    stream.send([short, said(5, 5), status("waiting"), ready]);
+    await until(store, ({ transcript }) => transcript.ready);
+    const older = store.loadOlder();
+    const page = { messages: [message(3, 3), message(4, 4)], queue: [], has_more: true };
+    (await world.call()).answer(page);
+    await older;
+    states.length = 0;
+    stream.end({ code: 4000, name: "reconnect" });
+    await world.runtime.fire("stream reconnect");
+    const next = await world.server.stream();
+    next.send([short, ...again(message(5, 5), message(6, 6)), status("running"), ready]);
+    const call = await world.call();
+    expect(Object.fromEntries(call.query)).toEqual({ before: "5", limit: "200" });
+    call.answer(structuredClone(page));
+    await until(store, (state) => ids(state).includes(6));
+    for (const state of states) expect(ids(state).slice(0, 3)).toEqual([3, 4, 5]);
+    expect(ids(store.getState())).toEqual([3, 4, 5, 6]);
+    expect(world.runtime.labels()).not.toContain("reset hold");
+  });
+
+  it("goes without them when they cannot be had", async () => {
+    follow();
+    const stream = await world.server.stream();
+    const short = (before: number) => ({
+      type: "history_reset",
+      data: { has_more: true, before },
+    });
+    stream.send([short(1), said(1, 1), status("waiting"), ready]);
+    await until(store, ({ transcript }) => transcript.ready);
+    stream.send([short(5), said(5, 5), status("running")]);
+    (await world.call()).refuse(500, "internal");
+    expect(ids(await until(store, (state) => ids(state).includes(5)))).toEqual([5]);
+    expect(store.getState().transcript.hasMore).toBe(true);
+  });
+
   it("in mid-connection ends with the state that follows the messages: ready is not said again", async () => {
     follow();
     const stream = await world.server.stream();

@@ -1,3 +1,4 @@
+import { limits } from "@parley/protocol";
 import type { Chat, ChatEvent, Message, SendMessageAnswer } from "@parley/protocol";
 import type { Client } from "../client.ts";
 import type { Connection } from "../subscription/options.ts";
@@ -22,6 +23,10 @@ export interface ChatStoreOptions {
 
 /** Messages that `loadOlder` asks for at once. */
 const olderPageMessages = 100;
+
+/** What a stream that begins anew does not send is fetched in pages of this size, so many at most. */
+const refillPageMessages = limits.pageMessagesMax;
+const refillPagesMax = 10;
 
 /**
  * One chat, kept up to date while somebody listens. All who listen share one subscription. When nobody does any more the
@@ -48,7 +53,11 @@ export class ChatStore {
     this.#options = options;
     this.chatId = chatId;
     this.#publisher = new Publisher(runtime, () => this.#publish());
-    this.#hold = new ResetHold(runtime, () => this.#endHold());
+    this.#hold = new ResetHold({
+      runtime,
+      release: () => this.#endHold(),
+      fill: (oldestId) => void this.#loadBackTo(oldestId),
+    });
     this.#audience = new Audience({
       runtime,
       lingerMs,
@@ -200,6 +209,26 @@ export class ChatStore {
     this.#state = { ...this.#state, transcript: this.#hold.end(this.#state.transcript) };
     this.#pending.reconcile();
     this.#publisher.now();
+  }
+
+  /** Shows nothing before everything is there. Never rejects. */
+  async #loadBackTo(oldestId: number): Promise<void> {
+    try {
+      for (let page = 0; page < refillPagesMax; page++) {
+        const asked = this.#state.transcript;
+        if (!asked.hasMore || asked.before === undefined || asked.before <= oldestId) break;
+        const query = { before: asked.before, limit: refillPageMessages };
+        // oxlint-disable-next-line no-await-in-loop
+        const answer = await this.#options.client.listMessages(this.chatId, query);
+        const transcript = addOlder(this.#state.transcript, answer, asked);
+        // Begun anew once more: another call is under way, or will be.
+        if (transcript === this.#state.transcript) return;
+        this.#state = { ...this.#state, transcript };
+      }
+    } catch {
+      // They come by `loadOlder`, like any others.
+    }
+    this.#endHold();
   }
 
   async #loadOlder(): Promise<void> {

@@ -2,6 +2,14 @@ import type { ChatEvent, Message } from "@parley/protocol";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Transcript } from "../transcript.ts";
 
+export interface ResetHoldOptions {
+  runtime: Runtime;
+  /** Shows what there is. */
+  release(): void;
+  /** Older messages are on the screen than the stream begins with: fetches those back to this id, then releases. */
+  fill(oldestId: number): void;
+}
+
 /** Longer than this nobody is shown what was, while what is arrives. */
 const holdMsMax = 5_000;
 
@@ -10,16 +18,15 @@ const holdMsMax = 5_000;
  * several frames. Without this the text would vanish for a moment and the view would jump.
  */
 export class ResetHold {
-  readonly #runtime: Runtime;
-  readonly #release: () => void;
+  readonly #options: ResetHoldOptions;
   #held: Transcript | null = null;
   #timer: Timer | null = null;
   /** `ready` was said on this connection: it is not said again, not even after a reset. */
   #connectionReady = false;
+  #filling = false;
 
-  constructor(runtime: Runtime, release: () => void) {
-    this.#runtime = runtime;
-    this.#release = release;
+  constructor(options: ResetHoldOptions) {
+    this.#options = options;
   }
 
   /** What to show meanwhile; null: the transcript itself. */
@@ -37,12 +44,17 @@ export class ResetHold {
       (event) => event.type === "history_reset" && event.data.after === undefined,
     );
     const isEmpty = shown.messages.length === 0 && shown.preview === null;
-    if (empties && !isEmpty && this.#held === null) this.#hold(shown);
+    if (empties && !isEmpty) this.#hold(this.#held ?? shown);
     if (events.some((event) => event.type === "ready")) this.#connectionReady = true;
     if (this.#held === null) return next;
     // The state of a chat follows its messages, and a preview follows the state.
-    if (!this.#connectionReady || next.internal.resetting) return next;
-    return this.end(next);
+    if (!this.#connectionReady || next.internal.resetting || this.#filling) return next;
+    const oldestId = this.#held.messages[0]?.id;
+    const isShort = next.hasMore && next.before !== undefined;
+    if (oldestId === undefined || !isShort || oldestId >= next.before) return this.end(next);
+    this.#filling = true;
+    this.#options.fill(oldestId);
+    return next;
   }
 
   /** Lets go of what was; messages that are the same keep their identity, so that views of them do nothing. */
@@ -65,11 +77,14 @@ export class ResetHold {
     this.#timer?.cancel();
     this.#timer = null;
     this.#held = null;
+    this.#filling = false;
   }
 
   #hold(shown: Transcript): void {
+    this.drop();
     this.#held = shown;
-    this.#timer = this.#runtime.timer(holdMsMax, "reset hold", () => this.#release());
+    const { runtime, release } = this.#options;
+    this.#timer = runtime.timer(holdMsMax, "reset hold", release);
   }
 }
 

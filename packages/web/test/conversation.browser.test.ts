@@ -74,7 +74,7 @@ test("the queue can be edited, moved, sent at once and emptied", async () => {
   const items = chat.queue.getByRole("listitem");
   const texts = async (): Promise<string[]> =>
     (await items.allInnerTexts()).map((text) => text.split("\n")[0] ?? "");
-  expect(await texts()).toEqual(["first", "second", "third"]);
+  await expect.poll(texts).toEqual(["first", "second", "third"]);
 
   await items.nth(1).getByRole("button", { name: "Edit" }).click();
   await chat.queue.getByRole("textbox", { name: "Edit message" }).fill("second, better");
@@ -151,6 +151,7 @@ test("an edited message is answered anew, and what was there before can be seen 
   const field = chat.page.getByRole("textbox", { name: "Edit message" });
   await field.fill("the second wording");
   await field.press("Enter");
+  await field.waitFor({ state: "detached" });
   await chat.sees("the second wording");
   await chat.settled();
   expect(await chat.log.getByText("the first wording").count()).toBe(0);

@@ -36,6 +36,7 @@ import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { SchemaChecker } from "./schemas/checker.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { Titles } from "./titles/titles.ts";
 import { loadTools } from "./tools/load-tools.ts";
 import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { Reach } from "./tools/mcp/reach.ts";
@@ -44,6 +45,7 @@ import { ToolRegistry } from "./tools/registry.ts";
 import { subAgentTools } from "./tools/sub-agents/tools.ts";
 import type { Tool } from "./tools/tool.ts";
 import { SubAgentService } from "./worker/sub-agents/service.ts";
+import { priced } from "./worker/spending/estimate.ts";
 import { createWorker, type Worker } from "./worker/worker.ts";
 
 const relaySecretBytes = 32;
@@ -112,14 +114,15 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     streams: parts.streams,
     watch: parts.watch,
     models: parts.models,
-    files: parts.files,
-    fileLinkSecret: await fileLinkSecret(parts.database, deps.random),
     chatServers: {
       servers: parts.chatServers,
       taken: new Set(config.mcpServers.map(({ name }) => name)),
       reach: parts.reach,
     },
+    files: parts.files,
+    fileLinkSecret: await fileLinkSecret(parts.database, deps.random),
     schemas: parts.schemas,
+    titles: parts.titles,
     health: { worker: () => workerHealth(config, parts.worker) },
     clock: deps.clock,
     random: deps.random,
@@ -266,6 +269,15 @@ function assemble(
     ...common,
   });
 
+  const titles = new Titles({
+    machine,
+    models,
+    clock,
+    logger: logger("titles"),
+    model: titleModel(config, models),
+    priced: (model, usage) => priced(spending, model, usage),
+  });
+
   const relay =
     relayTo &&
     new Relay({
@@ -306,6 +318,7 @@ function assemble(
     checkpoints,
     models,
     schemas,
+    titles,
     mcp,
     reach,
     chatServers,
@@ -326,6 +339,14 @@ function compactionModel({ compactionModel: model }: Config, models: ModelPort):
   if (model === null || models.has(model)) return model;
   throw new ModelsConfigInvalid(
     `The compaction model "${model}" is of no provider that is configured here.`,
+  );
+}
+
+/** @throws ModelsConfigInvalid */
+function titleModel({ titleModel: model }: Config, models: ModelPort): string | null {
+  if (model === null || model === "off" || models.has(model)) return model;
+  throw new ModelsConfigInvalid(
+    `The title model "${model}" is of no provider that is configured here.`,
   );
 }
 
@@ -376,20 +397,20 @@ async function relayOptions(
   };
 }
 
+/** What links to files are signed with: made by the first replica, and kept where all of them find it. */
+async function fileLinkSecret(database: Database, random: Random): Promise<string> {
+  const made = Buffer.from(random.bytes(fileLinkSecretBytes)).toString("base64url");
+  return await database.write(async (tx) => await settingOrInsert(tx, "file_link_secret", made), {
+    operation: "files.link_secret",
+  });
+}
+
 /** What secrets of chats are sealed with, where the deployment has chosen nothing. */
 async function secretsKey(config: Config, database: Database, random: Random): Promise<string> {
   if (config.secretsKey !== null) return config.secretsKey;
   const made = Buffer.from(random.bytes(secretsKeyBytes)).toString("base64url");
   return await database.write(async (tx) => await settingOrInsert(tx, "secrets_key", made), {
     operation: "secrets.key",
-  });
-}
-
-/** What links to files are signed with: made by the first replica, and kept where all of them find it. */
-async function fileLinkSecret(database: Database, random: Random): Promise<string> {
-  const made = Buffer.from(random.bytes(fileLinkSecretBytes)).toString("base64url");
-  return await database.write(async (tx) => await settingOrInsert(tx, "file_link_secret", made), {
-    operation: "files.link_secret",
   });
 }
 

@@ -31,6 +31,9 @@ export interface ChatRow {
   readonly reasoning_effort: string | null;
   readonly system_prompt: string | null;
   readonly client_tools: readonly ClientTool[];
+  readonly model_settings: ModelSettings | null;
+  /** Null: those of the deployment. */
+  readonly fallback_models: readonly string[] | null;
   readonly sub_agents: boolean;
   readonly budget: SpendLimit | null;
   readonly family_budget: SpendLimit | null;
@@ -40,9 +43,6 @@ export interface ChatRow {
   readonly usage_output_tokens: number;
   readonly usage_total_tokens: number;
   readonly usage_cost_usd_micros: number;
-  readonly model_settings: ModelSettings | null;
-  /** Null: those of the deployment. */
-  readonly fallback_models: readonly string[] | null;
   /** As it is shown; what is secret stands elsewhere (machine/chat-servers.ts). */
   readonly mcp_servers: readonly ChatMcpServer[];
   /** Counts changes of the chat's servers, those of secrets included. */

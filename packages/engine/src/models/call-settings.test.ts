@@ -212,7 +212,7 @@ describe("provider options", () => {
       const providers = [provider, "openai", "openaiCompatible", "openai-compatible", "anthropic"];
       const provider_options = Object.fromEntries(providers.map((name) => [name, hostile]));
       // oxlint-disable-next-line no-await-in-loop
-      const tried = await sent(model, { settings: { provider_options } as never });
+      const tried = await sent(model, { settings: { provider_options } });
       expect(tried.body).toEqual(plain.body);
       expect(tried.path).toBe(plain.path);
       expect(tried.headers).toEqual({

@@ -3,7 +3,12 @@ import type { Part, ToolCallPart, ToolResultPart } from "@parley/protocol";
 import type { PromptMessage } from "./model-port.ts";
 import { takesMedia, type ModelCapabilities } from "./model-table.ts";
 import { note, placeFile } from "./prompt-files.ts";
-import { assistantContent, resultContent, type AssistantContent } from "./prompt-parts.ts";
+import {
+  assistantContent,
+  providerOf,
+  resultContent,
+  type AssistantContent,
+} from "./prompt-parts.ts";
 
 /** What differs between providers in what they take back. */
 export type Flavour =
@@ -72,7 +77,7 @@ export function assemblePrompt(
         break;
     }
   });
-  closeWithUser(prompt, turns.at(-1));
+  closeWithUser(prompt, turns.at(-1), target);
   return prompt;
 }
 
@@ -137,8 +142,9 @@ function addAssistant(
   content: AssistantContent,
   results: ToolMessage["content"],
 ): void {
-  // Reasoning alone is no message: the turn that it belonged to said nothing.
-  if (!content.some(({ type }) => type !== "reasoning")) return;
+  // Reasoning that led to nothing was cut off behind it: providers refuse it without what came of it.
+  while (content.at(-1)?.type === "reasoning") content.pop();
+  if (content.length === 0) return;
   const last = prompt.at(-1);
   if (last === undefined || last.role === "system") {
     addUser(prompt, [{ type: "text", text: "(The conversation goes on from here.)" }]);
@@ -151,12 +157,22 @@ function addAssistant(
 function closeWithUser(
   prompt: LanguageModelV4Prompt,
   lastMessage: PromptMessage | undefined,
+  target: PromptTarget,
 ): void {
   const last = prompt.at(-1);
-  if (last?.role !== "assistant" || lastMessage?.finish_reason === "pause") return;
+  if (last?.role !== "assistant" || isPausedAt(lastMessage, target)) return;
   const text = last.content.at(-1);
   if (text?.type === "text") text.text = text.text.trimEnd();
   addUser(prompt, [{ type: "text", text: "(Please go on.)" }]);
+}
+
+/** Only the provider that paused can go on from there. */
+function isPausedAt(message: PromptMessage | undefined, target: PromptTarget): boolean {
+  return (
+    message?.finish_reason === "pause" &&
+    target.flavour === "anthropic" &&
+    providerOf(message.model) === target.provider
+  );
 }
 
 function textOf(parts: readonly Part[]): string {

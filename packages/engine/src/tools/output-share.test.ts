@@ -26,7 +26,7 @@ describe("OutputShare", () => {
           let sum = 0;
           for (const size of sizes) {
             sum += bytes(share.output("x".repeat(size), bytesMax));
-                  }
+          }
           expect(sum).toBeLessThanOrEqual(bytesMax);
         },
       ),

@@ -138,7 +138,9 @@ async function execute(
         idle,
       });
       // What comes after the end takes nothing from the others' share.
-      return isLeft ? leftBehind(call) : finished(call, share.output(storableJson(output), bytesMax));
+      return isLeft
+        ? leftBehind(call)
+        : finished(call, share.output(storableJson(output), bytesMax));
     } catch (error) {
       return isLeft
         ? leftBehind(call)

@@ -19,6 +19,10 @@ async function resultsOf(id: string): Promise<ToolResultPart[]> {
   return history.flatMap(({ parts }) => parts.filter((part) => part.type === "tool-result"));
 }
 
+function textOf(output: ToolResultPart["output"]): string {
+  return typeof output === "string" ? output : JSON.stringify(output);
+}
+
 function probe(ran: string[], output = "ran", approval = false) {
   return defineTool({
     name: "probe",
@@ -79,7 +83,7 @@ test("a batch's results together have no more than a third of the window", async
   replica.models.enqueue(many(5), says("done"));
   const id = await replica.create();
   await cluster.untilIdle(id);
-  const sizes = (await resultsOf(id)).map(({ output }) => Buffer.byteLength(String(output)));
+  const sizes = (await resultsOf(id)).map(({ output }) => Buffer.byteLength(textOf(output)));
   expect(sizes).toHaveLength(5);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(9_000);
   expect(Math.min(...sizes)).toBeGreaterThan(1_700);

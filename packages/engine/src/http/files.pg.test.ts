@@ -508,6 +508,14 @@ describe("the end of a file", () => {
     expect((await http.call("DELETE", `${api}/files/${file.id}`)).status).toBe(404);
   });
 
+  test("one whose bytes were not brought back from a backup says so", async () => {
+    const file = await stored("lost");
+    await http.world.sql(`delete from parley.file_chunks where file_id = $1`, [file.id]);
+    const answer = await http.call("GET", `${api}/files/${file.id}/content`);
+    expect(answer).toMatchObject({ status: 410, body: { code: "file_expired" } });
+    expect(answer.headers.get("content-disposition")).toBeNull();
+  });
+
   test("a deletion whose answer was lost may be sent again", async () => {
     const file = await stored("twice");
     const headers = { "idempotency-key": "delete-1" };

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { chunkBytes, type FileRow, type FileStore } from "../../domain/files.ts";
+import { chunkBytes, FileExpired, type FileRow, type FileStore } from "../../domain/files.ts";
 import { ParleyError } from "../../lib/errors.ts";
 import { authenticate } from "../auth/authenticate.ts";
 import { linkedFile, ownFile } from "../commands/files.ts";
@@ -40,6 +40,7 @@ export async function sendContent(
     throw new RangeNotSatisfiable(file.size_bytes);
   }
   const { start, end } = range ?? { start: 0, end: file.size_bytes };
+  const bytes = await bytesOf(context.files, file.id, { start, end });
   if (range !== null) {
     reply.code(206).header("content-range", `bytes ${start}-${end - 1}/${file.size_bytes}`);
   }
@@ -54,7 +55,7 @@ export async function sendContent(
       "accept-ranges": "bytes",
       etag: `"${Buffer.from(file.sha256).toString("hex")}"`,
     })
-    .send(Readable.from(bytesOf(context.files, file.id, { start, end }), { objectMode: false }));
+    .send(Readable.from(bytes, { objectMode: false }));
 }
 
 /** @throws Unauthorized also for a link that is over, or that was made for another file. */
@@ -75,22 +76,30 @@ async function fileFor(
   return await linkedFile(context, fileId);
 }
 
-/** One chunk at a time, the next when the client has taken the last. A file that goes meanwhile breaks the answer off. */
-async function* bytesOf(
+/**
+ * The first chunk at once, so that a file whose bytes are gone is still told from one that breaks off; then one at a time,
+ * the next when the client has taken the last.
+ *
+ * @throws FileExpired
+ */
+async function bytesOf(
   store: Pick<FileStore, "chunk">,
   fileId: string,
   { start, end }: ByteRange,
-): AsyncGenerator<Uint8Array> {
-  for (let at = start; at < end;) {
-    const n = Math.floor(at / chunkBytes);
-    const chunk = await store.chunk(fileId, n);
-    if (chunk === undefined) throw new Error(`chunk ${n} of file ${fileId} is gone`);
-    const from = at - n * chunkBytes;
-    const piece = chunk.subarray(from, Math.min(chunk.length, end - n * chunkBytes));
-    if (piece.length === 0) throw new Error(`chunk ${n} of file ${fileId} is too short`);
-    at += piece.length;
-    yield piece;
-  }
+): Promise<AsyncGenerator<Uint8Array>> {
+  const at = Math.floor(start / chunkBytes);
+  const first = start < end ? await store.chunk(fileId, at) : undefined;
+  if (start < end && first === undefined) throw new FileExpired(fileId);
+  return (async function* () {
+    let chunk = first;
+    for (let n = at; chunk !== undefined; n++) {
+      const from = n * chunkBytes;
+      yield chunk.subarray(Math.max(0, start - from), Math.min(chunk.length, end - from));
+      if (from + chunkBytes >= end) return;
+      chunk = await store.chunk(fileId, n + 1);
+      if (chunk === undefined) throw new Error(`chunk ${n + 1} of file ${fileId} is gone`);
+    }
+  })();
 }
 
 class RangeNotSatisfiable extends ParleyError {

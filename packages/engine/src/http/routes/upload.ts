@@ -93,7 +93,7 @@ const oneFile = "The form has one part, `file`, with a file name.";
 /** The bytes of a form's file. It ends only when the form does: a second file makes both of no effect. */
 async function* onlyFile(
   { file }: MultipartFile,
-  parts: AsyncGenerator<Multipart>,
+  parts: AsyncGenerator<Multipart, void>,
 ): AsyncGenerator<Uint8Array> {
   yield* readable<Uint8Array>(file);
   const { done } = await parts.next();
@@ -101,7 +101,7 @@ async function* onlyFile(
 }
 
 /** What comes from the client, its failures told apart from ours: it has left, or has sent what is no form. */
-async function* readable<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+async function* readable<T>(source: AsyncIterable<T>): AsyncGenerator<T, void> {
   try {
     yield* source;
   } catch (error) {

@@ -18,6 +18,8 @@ export default defineConfig({
     outDir: "dist",
     emptyOutDir: true,
     target: "es2023",
+    // With `light-dark()` as it is: a part of a page may be in the other theme.
+    cssTarget: ["chrome123", "firefox121", "safari17.5"],
     // Everything is fetched by name from our own origin; nothing is inlined that the content policy would have to allow.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

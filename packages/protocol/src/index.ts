@@ -1,5 +1,6 @@
 export * from "./budgets.ts";
 export * from "./chats.ts";
+export * from "./error-codes.ts";
 export * from "./errors.ts";
 export * from "./events.ts";
 export * from "./files.ts";

@@ -28,7 +28,9 @@ const frame: readonly Picture[] = [
     name: "shortcuts",
     prepare: async (page) => {
       await listIsThere(page);
-      await page.locator("body").press("?");
+      // Where something is typed it is only a question mark.
+      await page.evaluate("document.activeElement.blur()");
+      await page.keyboard.press("?");
       await page.getByRole("dialog").waitFor();
     },
   },

@@ -1,6 +1,5 @@
-import { lazy, Suspense, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, type ReactNode } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
-import { ConversationPage } from "./conversation/conversation-page.tsx";
 import { SessionGate } from "./session/session-gate.tsx";
 import { ErrorBoundary } from "./shell/error-boundary.tsx";
 import { Shell } from "./shell/shell.tsx";
@@ -8,12 +7,26 @@ import { Toasts } from "./ui/toasts.tsx";
 import { TooltipProvider } from "./ui/tooltip.tsx";
 import { WelcomePage } from "./welcome/welcome-page.tsx";
 
+/** What the first page itself needs has come by then. */
+const preloadAfterMs = 1_000;
+
+const conversation = () => import("./conversation/conversation-page.tsx");
+
+const ConversationPage = lazy(async () => ({ default: (await conversation()).ConversationPage }));
 const SettingsPage = lazy(async () => ({
   default: (await import("./settings/settings-page.tsx")).SettingsPage,
 }));
 const OperatorPage = lazy(async () => ({
   default: (await import("./operator/operator-page.tsx")).OperatorPage,
 }));
+
+/** Everybody who comes goes to a chat sooner or later: its code is there before he asks for it. */
+function usePreloadedConversation(): void {
+  useEffect(() => {
+    const timer = setTimeout(() => void conversation().catch(() => {}), preloadAfterMs);
+    return () => clearTimeout(timer);
+  }, []);
+}
 
 export function App(): ReactNode {
   return (
@@ -32,6 +45,7 @@ export function App(): ReactNode {
 
 function Pages(): ReactNode {
   const [location] = useLocation();
+  usePreloadedConversation();
   return (
     <ErrorBoundary resetOn={location}>
       <Suspense fallback={null}>

@@ -6,8 +6,8 @@ import { Tooltip } from "../ui/tooltip.tsx";
 const marks: Record<Exclude<Status, "waiting">, { text: string; className: string }> = {
   running: { text: "Working", className: "bg-accent animate-pulse" },
   interrupting: { text: "Stopping", className: "bg-ink-faint animate-pulse" },
-  requires_action: { text: "Waits for you", className: "bg-warn" },
-  error: { text: "Failed", className: "bg-danger" },
+  requires_action: { text: "Waits for you", className: "bg-warn-solid" },
+  error: { text: "Failed", className: "bg-danger-solid" },
 };
 
 /** What a chat is doing; nothing where it waits for the next message. */

@@ -12,6 +12,9 @@ export type Session =
 const listeners = new Set<() => void>();
 let session: Session = { kind: "asking" };
 
+/** One that was good is gone from the address by now: the server has taken it. */
+const arrivedAs = cleanAddress() ? "bad-token" : "new";
+
 export function useSession(): Session {
   return useSyncExternalStore(subscribe, () => session);
 }
@@ -20,12 +23,11 @@ export function useSession(): Session {
 export async function findSession(): Promise<void> {
   set({ kind: "asking" });
   const client = newClient();
-  const why = cleanAddress() ? "bad-token" : "new";
   try {
     set({ kind: "in", client, me: await client.session() });
   } catch (error) {
     const isStranger = error instanceof ParleyApiError && error.status === 401;
-    set(isStranger ? { kind: "stranger", why } : { kind: "unreachable" });
+    set(isStranger ? { kind: "stranger", why: arrivedAs } : { kind: "unreachable" });
   }
 }
 
@@ -45,7 +47,7 @@ export async function signOut(): Promise<void> {
 /** One client for one person: what the next one sees begins anew. */
 function newClient(): Client {
   const client = createClient({
-    baseUrl: "",
+    baseUrl: window.location.origin,
     fetch: async (url, init) => {
       const response = await window.fetch(url, init);
       // The token was revoked, or has run out: whatever was asked, nothing will be answered any more.
@@ -65,7 +67,7 @@ function leave(why: "new" | "ended"): void {
   storesOf(client).close();
 }
 
-/** A token that was good is gone from the address by now; one that was not shall not stay either. */
+/** Takes a token out of the address bar. @returns whether there was one */
 function cleanAddress(): boolean {
   const url = new URL(window.location.href);
   if (!url.searchParams.has("token")) return false;

@@ -4,9 +4,9 @@ import type { ReactNode } from "react";
 
 const looks = {
   connecting: { text: "Connecting …", dot: "bg-line-strong" },
-  live: { text: "Live", dot: "bg-ok" },
-  reconnecting: { text: "Reconnecting …", dot: "bg-warn" },
-  ended: { text: "Not live: reload the page", dot: "bg-danger" },
+  live: { text: "Live", dot: "bg-ok-solid" },
+  reconnecting: { text: "Reconnecting …", dot: "bg-warn-solid" },
+  ended: { text: "Not live: reload the page", dot: "bg-danger-solid" },
 } as const;
 
 /** Whether what the list shows is what is. */

@@ -39,6 +39,11 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
             <Dialog.Overlay className="fixed inset-0 z-30 animate-fade bg-scrim" />
             <Dialog.Content
               aria-describedby={undefined}
+              // Not to its first button, whose tooltip would open with it.
+              onOpenAutoFocus={(event) => {
+                event.preventDefault();
+                (event.target as HTMLElement).focus();
+              }}
               className="fixed inset-y-0 left-0 z-30 w-[min(20rem,86vw)] animate-slide border-r border-line bg-sunken shadow-pop focus:outline-none"
             >
               <Dialog.Title className="sr-only">Chats</Dialog.Title>

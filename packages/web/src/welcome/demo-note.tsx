@@ -2,7 +2,8 @@ import { KeyRound } from "lucide-react";
 import type { ReactNode } from "react";
 import { CopyBlock } from "../ui/copy-block.tsx";
 
-const command = `export ANTHROPIC_API_KEY=sk-…   # or OPENAI_API_KEY, GOOGLE_GENERATIVE_AI_API_KEY
+const command = `# or OPENAI_API_KEY, GOOGLE_GENERATIVE_AI_API_KEY
+export ANTHROPIC_API_KEY=sk-…
 npm start`;
 
 /** For who has just installed it: what answers here, and how that changes. */

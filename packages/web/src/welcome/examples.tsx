@@ -9,13 +9,13 @@ const examples = [
   {
     icon: FileText,
     title: "A long reply",
-    text: "Reload in the middle of it",
+    text: "Reload in the middle",
     content: "Write something long for me",
   },
   {
     icon: Brain,
     title: "Thinking first",
-    text: "Reasoning before the answer",
+    text: "Then the answer",
     content: "Think about it: what makes a good conversation?",
   },
   {
@@ -27,19 +27,19 @@ const examples = [
   {
     icon: Hand,
     title: "A question for you",
-    text: "Nothing runs until you say so",
+    text: "It waits for your yes",
     content: 'call send_email {"to": "ada@example.com", "subject": "Greetings"}',
   },
   {
     icon: ListPlus,
     title: "A slow reply",
-    text: "Send more meanwhile: it queues",
+    text: "Send more: it queues",
     content: "slow: tell me about patience",
   },
   {
     icon: RotateCcw,
     title: "A provider that fails",
-    text: "Tried again, before your eyes",
+    text: "And is tried again",
     content: "fail 429 once",
   },
 ] as const;

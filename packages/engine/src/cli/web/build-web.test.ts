@@ -31,7 +31,7 @@ afterEach(async () => {
 const write = (name: string, text: string) => writeFile(join(packages, name), text);
 const tools = () => symlink(modules, join(root, "node_modules"));
 const build = (unique = "one"): Promise<BuildOutcome> =>
-  buildWeb({ packages, unique, onStart: () => (builds += 1) });
+  buildWeb({ packages, env: process.env, unique, onStart: () => (builds += 1) });
 
 async function served(): Promise<string> {
   const assets = join(packages, "web/dist/assets");

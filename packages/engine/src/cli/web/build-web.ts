@@ -13,6 +13,8 @@ export type BuildOutcome =
 export interface BuildOptions {
   /** The folder in which `web`, `client` and `protocol` lie. */
   readonly packages: string;
+  /** Of the process that builds. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Part of the name of the folder that is built into. */
   readonly unique: string;
   readonly onStart: () => void;
@@ -37,7 +39,7 @@ export async function buildWeb(options: BuildOptions): Promise<BuildOutcome> {
   options.onStart();
   const made = `${dist}.${options.unique}`;
   try {
-    await runVite(vite, web, made);
+    await runVite(vite, web, made, options.env);
     await writeFile(join(made, stampFile), stamp);
     await replace(dist, made, options.unique);
     return { kind: "built", folder: dist };
@@ -60,11 +62,21 @@ async function viteOf(web: string): Promise<string | null> {
   }
 }
 
-async function runVite(vite: string, web: string, outDir: string): Promise<void> {
+async function runVite(
+  vite: string,
+  web: string,
+  outDir: string,
+  env: BuildOptions["env"],
+): Promise<void> {
   const child = spawn(
     process.execPath,
     [vite, "build", "--outDir", outDir, "--emptyOutDir", "--logLevel", "warn"],
-    { cwd: web, stdio: ["ignore", "pipe", "pipe"] },
+    {
+      cwd: web,
+      // Whatever it is here: libraries bring all their checks with them otherwise.
+      env: { ...env, NODE_ENV: "production" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
   );
   let said = "";
   const listen = (chunk: Buffer): void => {

@@ -19,6 +19,7 @@ export async function webApplication(
   const startedAt = context.clock.monotonic();
   const outcome = await buildWeb({
     packages,
+    env: context.env,
     unique: context.random.uuid(),
     onStart: () => tell(context, "building the web application, once …"),
   });

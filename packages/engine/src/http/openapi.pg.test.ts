@@ -69,8 +69,10 @@ test("every route of the API is in it", () => {
         "get /files/{file_id}",
         "get /files/{file_id}/content",
         "get /models",
+        "get /owners/{owner_id}/budget",
         "get /session",
         "get /tokens",
+        "get /usage",
         "patch /chats/{chat_id}",
         "patch /chats/{chat_id}/messages/{message_id}",
         "patch /chats/{chat_id}/queue/{queued_id}",
@@ -89,9 +91,10 @@ test("every route of the API is in it", () => {
         "post /chats/{chat_id}/tool-results",
         "post /files",
         "post /files/{file_id}/links",
-        "post /stream-tickets",
         "post /session",
+        "post /stream-tickets",
         "post /tokens",
+        "put /owners/{owner_id}/budget",
       ]
     `);
 });
@@ -131,7 +134,9 @@ test("mutating calls take an idempotency key, but those that hand out a secret, 
   for (const { path, method, operation } of operations) {
     const has = (operation.parameters ?? []).some((one) => one.name === "idempotency-key");
     const isSecret = /token|stream-tickets|session|links/.test(path);
-    expect([path, method, has]).toEqual([path, method, method !== "get" && !isSecret]);
+    // What is put twice is as if it had been put once.
+    const isRepeatable = method === "get" || method === "put";
+    expect([path, method, has]).toEqual([path, method, !isRepeatable && !isSecret]);
   }
 });
 
@@ -159,6 +164,8 @@ const requests: Record<string, string> = {
   uploadFileQuerySchema: "uploadFile",
   fileContentQuerySchema: "getFileContent",
   createSessionSchema: "createSession",
+  setBudgetSchema: "setOwnerBudget",
+  ownerUsageQuerySchema: "getOwnerUsage",
   listChatsQuerySchema: "listChats",
   listMessagesQuerySchema: "listMessages",
   interruptQuerySchema: "interrupt",
@@ -183,6 +190,7 @@ test("every request of the protocol is the body or the query of an operation", (
 
 /** Strict, as requests are, and found inside of them. */
 const partsOfRequests: ReadonlySet<string> = new Set([
+  "budgetSchema",
   "clientToolSchema",
   "mcpServerSchema",
   "modelSettingsSchema",

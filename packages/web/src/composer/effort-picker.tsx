@@ -42,7 +42,9 @@ export function EffortPicker({ model, effort, onChange }: EffortPickerProps): Re
           className="inline-flex h-9 shrink-0 items-center gap-1 rounded-md px-2.5 text-sm text-ink-muted hover:bg-hover hover:text-ink data-[state=open]:bg-hover"
         >
           <Brain size={15} aria-hidden />
-          <span className="max-sm:hidden">{effort === null ? "Effort" : (names[effort] ?? effort)}</span>
+          <span className="max-sm:hidden">
+            {effort === null ? "Effort" : (names[effort] ?? effort)}
+          </span>
           <ChevronDown size={14} aria-hidden />
         </button>
       }

@@ -3,25 +3,17 @@ import type { Client } from "@parley/client";
 /** What a message names a file by. */
 export interface UploadedPart {
   readonly type: "file";
+  readonly file_id: string;
   readonly media_type: string;
   readonly filename: string;
-  readonly data: string;
 }
 
-/** Inlined files are part of the message: more than this does not fit. */
-const inlineBytesMax = 180 * 1024;
-
+/** Stores a file; what it is, the server finds out from its content. */
 export async function upload(
-  _client: Client,
+  client: Client,
   file: File,
-  _signal: AbortSignal,
+  signal: AbortSignal,
 ): Promise<UploadedPart> {
-  if (file.size > inlineBytesMax) {
-    throw new Error(`${file.name} is larger than ${inlineBytesMax / 1024} KiB.`);
-  }
-  const bytes = new Uint8Array(await file.arrayBuffer());
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  const media_type = file.type === "" ? "application/octet-stream" : file.type;
-  return { type: "file", media_type, filename: file.name, data: btoa(binary) };
+  const { id, name, media_type } = await client.uploadFile(file, { signal });
+  return { type: "file", file_id: id, media_type, filename: name };
 }

@@ -6,6 +6,7 @@ import { useLocation } from "wouter";
 import { IconButton } from "../ui/icon-button.tsx";
 import { showError } from "../ui/toast-store.ts";
 import { textOf } from "./content.ts";
+import { moneyText, tokensText } from "./money.ts";
 import { Parts } from "./parts/parts.tsx";
 import type { CallOutcome } from "./timeline.ts";
 import { useCopied } from "./use-copied.ts";
@@ -81,17 +82,17 @@ function Footer({ chatId, message }: { chatId: string; message: Message }): Reac
         />
       </span>
       <span className="truncate px-1 opacity-0 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
-        {[message.model, tokensText(message)].filter(Boolean).join(" · ")}
+        {[message.model, usageText(message)].filter(Boolean).join(" · ")}
       </span>
     </div>
   );
 }
 
-function tokensText({ usage }: Message): string | null {
+function usageText({ usage }: Message): string | null {
   if (usage === null) return null;
-  const { input_tokens, output_tokens } = usage;
-  if (input_tokens === undefined && output_tokens === undefined) return null;
-  return `${(input_tokens ?? 0).toLocaleString()} → ${(output_tokens ?? 0).toLocaleString()} tokens`;
+  const { input_tokens = 0, output_tokens = 0, cost_usd_micros } = usage;
+  const tokens = `${tokensText(input_tokens)} → ${tokensText(output_tokens)} tokens`;
+  return cost_usd_micros === undefined ? tokens : `${tokens} · ${moneyText(cost_usd_micros)}`;
 }
 
 /** Why a reply is not whole, where it is not. */

@@ -9,6 +9,7 @@ import { reasonOf } from "../ui/toast-store.ts";
 import { ActionsPanel } from "./actions-panel.tsx";
 import { ChatHeader } from "./chat-header.tsx";
 import { ConnectionNote } from "./connection-note.tsx";
+import { Notices } from "./notices.tsx";
 import { Thread } from "./thread.tsx";
 
 /** One chat: its transcript, live, and the composer under it. */
@@ -27,6 +28,7 @@ export function ConversationPage({ chatId }: { chatId: string }): ReactNode {
           </div>
         )}
         <ConnectionNote chatId={chatId} />
+        <Notices chatId={chatId} />
         <ActionsPanel chatId={chatId} />
         <QueuePanel chatId={chatId} />
         <Composer chatId={chatId} />

@@ -48,6 +48,13 @@ export function errorAdvice({ kind, retryable }: ChatError, queued: number): Err
         "The provider did not accept the request.",
         "Edit your message, or choose another model.",
       );
+    case "budget_exceeded":
+      return say(
+        "A budget has no room for the next call.",
+        "Raise the budget, or choose a model that costs less; then try again.",
+      );
+    case "time_limit":
+      return say("The turn reached its limit of time.", "Try again to let it go on.");
     case "step_limit":
       return say("The turn reached its limit of steps.", "Try again to let it go on.");
     case "empty_response":

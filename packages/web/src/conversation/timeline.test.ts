@@ -5,7 +5,12 @@ import { Timeline, type Row } from "./timeline.ts";
 
 const chat_id = "00000000-0000-7000-8000-000000000001";
 
-function message(id: number, role: Message["role"], parts: Part[], over: Partial<Message> = {}) {
+function message(
+  id: number,
+  role: Message["role"],
+  parts: Part[],
+  over: Partial<Message> = {},
+): Message {
   return {
     id,
     chat_id,
@@ -23,7 +28,7 @@ function message(id: number, role: Message["role"], parts: Part[], over: Partial
     created_by: null,
     created_at: "2026-01-01T00:00:00.000Z",
     ...over,
-  } as Message;
+  };
 }
 
 const text = (said: string): Part => ({ type: "text", text: said });

@@ -74,7 +74,8 @@ function RetryNote({ retry }: { retry: RetryState }): ReactNode {
       <span className="tabular-nums">
         {seconds > 0 ? `Trying again in ${seconds} s` : "Trying again now"}
       </span>{" "}
-      (attempt {retry.attempt} failed).
+      (attempt {retry.attempt} failed)
+      {retry.next_model !== undefined && <> with {retry.next_model}</>}.
     </Banner>
   );
 }

@@ -1,21 +1,30 @@
 import { useChatValue, useClient } from "@parley/client/react";
-import type { UsageAnswer, UsageTotals } from "@parley/protocol";
+import type { BudgetStanding, UsageAnswer, UsageTotals } from "@parley/protocol";
 import { Gauge } from "lucide-react";
 import { Popover } from "radix-ui";
 import { useEffect, useState, type ReactNode } from "react";
 import { Spinner } from "../ui/spinner.tsx";
 import { reasonOf } from "../ui/toast-store.ts";
+import { moneyText, tokensText } from "./money.ts";
 
 /** What the chat and its sub-agents have used; read when it is opened. */
 export function UsageChip({ chatId }: { chatId: string }): ReactNode {
   const [open, setOpen] = useState(false);
+  const usage = useChatValue(chatId, (state) => state.transcript.chat?.usage);
   return (
     <Popover.Root open={open} onOpenChange={setOpen}>
       <Popover.Trigger
         aria-label="Usage"
-        className="inline-grid size-9 place-items-center rounded-md text-ink-muted hover:bg-hover hover:text-ink data-[state=open]:bg-hover"
+        className="inline-flex h-9 shrink-0 items-center gap-1.5 rounded-md px-2.5 text-sm text-ink-muted tabular-nums hover:bg-hover hover:text-ink data-[state=open]:bg-hover"
       >
         <Gauge size={17} aria-hidden />
+        {usage !== undefined && usage.total_tokens > 0 && (
+          <span className="max-sm:hidden">
+            {usage.cost_usd_micros > 0
+              ? moneyText(usage.cost_usd_micros)
+              : tokensText(usage.total_tokens)}
+          </span>
+        )}
       </Popover.Trigger>
       <Popover.Portal>
         <Popover.Content
@@ -54,6 +63,9 @@ function Usage({ chatId }: { chatId: string }): ReactNode {
       {usage.family.chats > 1 && (
         <Totals title={`With ${usage.family.chats - 1} sub-agents`} totals={usage.family.total} />
       )}
+      {usage.budgets.map((budget) => (
+        <Budget key={budget.scope} budget={budget} />
+      ))}
       {usage.own.models.length > 1 && (
         <ul className="space-y-1 border-t border-line pt-3">
           {usage.own.models.map(({ model, total_tokens }) => (
@@ -68,6 +80,39 @@ function Usage({ chatId }: { chatId: string }): ReactNode {
   );
 }
 
+const scopes: Record<BudgetStanding["scope"], string> = {
+  chat: "Budget of this chat",
+  family: "Budget with its sub-agents",
+  owner: "Your budget",
+};
+
+function Budget({ budget: { scope, usd_micros, tokens } }: { budget: BudgetStanding }): ReactNode {
+  const lines = [
+    { unit: "usd", standing: usd_micros, text: moneyText },
+    { unit: "tokens", standing: tokens, text: tokensText },
+  ];
+  return (
+    <section className="border-t border-line pt-3">
+      <h2 className="mb-1 font-medium">{scopes[scope]}</h2>
+      {lines.map(
+        ({ unit, standing, text }) =>
+          standing !== null && (
+            <label key={unit} className="flex items-center gap-2 text-ink-muted">
+              <progress
+                value={standing.spent + standing.reserved}
+                max={Math.max(1, standing.limit)}
+                className="h-1.5 min-w-0 flex-1 appearance-none overflow-hidden rounded-full [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-active [&::-webkit-progress-value]:bg-accent"
+              />
+              <span className="tabular-nums">
+                {text(standing.spent)} of {text(standing.limit)}
+              </span>
+            </label>
+          ),
+      )}
+    </section>
+  );
+}
+
 function Totals({ title, totals }: { title: string; totals: UsageTotals }): ReactNode {
   const rows: [string, number][] = [
     ["Replies", totals.replies],
@@ -76,6 +121,7 @@ function Totals({ title, totals }: { title: string; totals: UsageTotals }): Reac
     ["Output tokens", totals.output_tokens],
     ["of them reasoning", totals.reasoning_tokens],
   ];
+  const { cost_usd_micros, unpriced_replies } = totals;
   return (
     <section>
       <h2 className="mb-1 font-medium">{title}</h2>
@@ -86,7 +132,20 @@ function Totals({ title, totals }: { title: string; totals: UsageTotals }): Reac
             <dd className="text-right text-ink tabular-nums">{count.toLocaleString()}</dd>
           </div>
         ))}
+        {cost_usd_micros > 0 && (
+          <div className="contents">
+            <dt>Cost</dt>
+            <dd className="text-right text-ink tabular-nums">{moneyText(cost_usd_micros)}</dd>
+          </div>
+        )}
       </dl>
+      {unpriced_replies > 0 && (
+        <p className="mt-1 text-xs text-ink-faint">
+          {unpriced_replies === totals.replies
+            ? "The price is not known."
+            : `${unpriced_replies} replies have no known price.`}
+        </p>
+      )}
     </section>
   );
 }

@@ -5,6 +5,7 @@ import type { CallOutcome } from "../timeline.ts";
 import { File } from "./file.tsx";
 import { Reasoning } from "./reasoning.tsx";
 import { Sources } from "./sources.tsx";
+import { StructuredOutput } from "./structured-output.tsx";
 import { ToolCall } from "./tool-call.tsx";
 
 export interface PartsProps {
@@ -46,6 +47,9 @@ export function Parts({ parts, outcomes, live, running, waiting }: PartsProps): 
           case "file":
             // oxlint-disable-next-line react/no-array-index-key
             return <File key={at} part={part} />;
+          case "structured-output":
+            // oxlint-disable-next-line react/no-array-index-key
+            return <StructuredOutput key={at} part={part} />;
           default:
             // Results stand with their calls, sources at the end, and the rest is the provider's.
             return null;

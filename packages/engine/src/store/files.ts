@@ -121,6 +121,22 @@ export async function readChatFiles(
   });
 }
 
+/** Those of the files that the chat refers to which have these names; of a name, the newest. */
+export async function readNamedFiles(
+  tx: WriteTx,
+  chatId: string,
+  names: readonly string[],
+): Promise<FileRow[]> {
+  return await tx.query<FileRow>({
+    name: "files.read_named",
+    text: `select distinct on (name) ${columns} from parley.files f
+           where name = any ($2) and state <> 'uploading'
+             and exists (select from parley.chat_files c where c.chat_id = $1 and c.file_id = f.id)
+           order by name, created_at desc`,
+    values: [chatId, names],
+  });
+}
+
 /** The owner's files among these, held against sweeps and deletion until the transaction ends. */
 export async function lockFiles(
   tx: WriteTx,

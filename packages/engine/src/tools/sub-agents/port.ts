@@ -21,6 +21,8 @@ export interface AgentReport extends Agent {
 
 export interface SpawnRequest {
   readonly prompt: string;
+  /** Names of files of the caller's chat. */
+  readonly files?: readonly string[] | undefined;
   readonly title?: string | undefined;
   readonly model?: string | undefined;
   readonly system_prompt?: string | undefined;

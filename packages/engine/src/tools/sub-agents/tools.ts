@@ -43,6 +43,11 @@ export function subAgentTools(agents: SubAgents, { offeredTo }: SubAgentToolsOpt
         "collect what they say with wait_agents.",
       input: z.strictObject({
         prompt: z.string().trim().min(1).max(limits.messageBodyBytesMax),
+        files: z
+          .array(z.string().min(1).max(limits.fileNameCharsMax))
+          .max(limits.filesPerChatMax)
+          .optional()
+          .describe("Names of files attached here that it is to have too."),
         title: z.string().trim().min(1).max(limits.titleCharsMax).optional(),
         model: z.string().min(1).optional().describe("Default: the model that you are."),
         system_prompt: z

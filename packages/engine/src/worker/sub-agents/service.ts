@@ -23,6 +23,7 @@ import type {
   WaitRequest,
 } from "../../tools/sub-agents/port.ts";
 import { change, read, Refused, type CallDeps } from "./calls.ts";
+import { filesNamed } from "./files.ts";
 import { agentOf, noSuchAgent } from "./report.ts";
 import { waitForAgents } from "./wait.ts";
 
@@ -98,7 +99,8 @@ export class SubAgentService implements SubAgents {
         fallback_models: model === undefined ? standing.fallback_models : null,
         status: "running",
       } as const;
-      const message = { role: "user", parts: [textPart(request.prompt)] } as const;
+      const files = await filesNamed(tx, parent.id, request.files);
+      const message = { role: "user", parts: [textPart(request.prompt), ...files] } as const;
       await transaction.create(
         chat,
         async (bundle) => {

@@ -128,6 +128,18 @@ describe("a message that is sent", () => {
     expectAlwaysOnce("key-1");
   });
 
+  it("is shown once when the stream shows several at the same time", async () => {
+    const sending = [store.send({ content: "One." }), store.send({ content: "Two." })];
+    const calls = [await world.call(), await world.call()];
+    states.length = 0;
+    stream.send(calls.map(({ body }, at) => ({ type: "message", data: sent(2 + at, 2, body) })));
+    await until(store, ({ pending }) => pending.length === 0);
+    expectAlwaysOnce("key-1");
+    expectAlwaysOnce("key-2");
+    for (const call of calls) call.answer(answerTo([]));
+    await Promise.all(sending);
+  });
+
   it("keeps its place among others that are sent", async () => {
     const first = store.send({ content: "One." });
     const one = await world.call();

@@ -68,7 +68,7 @@ export class PendingSends {
 
   /** Gives a failed message up. */
   discard(clientId: string): void {
-    if (this.#find(clientId)?.shown.state === "failed") this.#forget(clientId);
+    this.#forget(({ shown }) => shown.client_id === clientId && shown.state === "failed");
   }
 
   /** Forgets what the transcript shows. */
@@ -77,9 +77,7 @@ export class PendingSends {
     const { messages, queue } = this.#options.transcript();
     if (this.#seen?.messages === messages && this.#seen.queue === queue) return;
     this.#seen = { messages, queue };
-    for (const { shown } of this.#sends) {
-      if (isShown(this.#options.transcript(), shown.client_id)) this.#forget(shown.client_id);
-    }
+    this.#forget(({ body }) => isShown(this.#options.transcript(), body.client_id));
   }
 
   /** A connection is about to be opened. */
@@ -89,12 +87,12 @@ export class PendingSends {
 
   /** The connection has shown all that there was when it was opened. What it left out was taken back. */
   caughtUp(): void {
-    for (const send of this.#sends) if (send.beforeConnection) this.#forget(send.body.client_id);
+    this.#forget((send) => send.beforeConnection);
   }
 
   /** The stream is not followed any more: nothing would be shown. */
   unfollowed(): void {
-    for (const send of this.#sends) if (send.answered) this.#forget(send.body.client_id);
+    this.#forget((send) => send.answered);
   }
 
   async #post(send: Send): Promise<SendMessageAnswer> {
@@ -107,7 +105,7 @@ export class PendingSends {
       const shown = this.#shownAnswer(client_id);
       // Only the answer was lost: the stream has shown that the message is there.
       if (error instanceof ParleyNetworkError && shown !== null) return shown;
-      if (this.#find(client_id) === send) {
+      if (this.#sends.includes(send)) {
         const failure = error instanceof Error ? error : new Error(String(error));
         this.#show(send, { state: "failed", error: failure });
       }
@@ -116,12 +114,11 @@ export class PendingSends {
   }
 
   #answered(send: Send): void {
-    const { client_id } = send.body;
-    if (this.#find(client_id) !== send) return;
-    if (!this.#options.isFollowed()) return this.#forget(client_id);
+    if (!this.#sends.includes(send)) return;
+    if (!this.#options.isFollowed()) return this.#forget((one) => one === send);
     send.answered = true;
     send.overdue = this.#options.runtime.timer(overdueMs, "pending overdue", () =>
-      this.#forget(client_id),
+      this.#forget((one) => one === send),
     );
   }
 
@@ -142,9 +139,12 @@ export class PendingSends {
     this.#set(this.#sends);
   }
 
-  #forget(clientId: string): void {
-    this.#find(clientId)?.overdue?.cancel();
-    this.#set(this.#sends.filter(({ body }) => body.client_id !== clientId));
+  /** All at once: whoever looks between two would see a message twice. */
+  #forget(isOver: (send: Send) => boolean): void {
+    const over = this.#sends.filter(isOver);
+    if (over.length === 0) return;
+    for (const { overdue } of over) overdue?.cancel();
+    this.#set(this.#sends.filter((send) => !over.includes(send)));
   }
 
   #set(sends: readonly Send[]): void {

@@ -83,8 +83,8 @@ export class ResetHold {
   #hold(shown: Transcript): void {
     this.drop();
     this.#held = shown;
-    const { runtime, release } = this.#options;
-    this.#timer = runtime.timer(holdMsMax, "reset hold", release);
+    const { runtime } = this.#options;
+    this.#timer = runtime.timer(holdMsMax, "reset hold", () => this.#options.release());
   }
 }
 

@@ -144,6 +144,23 @@ it("stops a tool whose result nobody waits for any more", async () => {
   expect(world.server.requests.some(({ path }) => path.includes("tool-results"))).toBe(false);
 });
 
+it("runs a tool again that was stopped because nobody looked at the chat any more", async () => {
+  const { tool, calls, once } = waitingTool();
+  const withdraw = store.answerTools(() => ({ locate: tool }));
+  stream.send([status("requires_action", 1), asks("locate-1")]);
+  await once();
+  withdraw();
+  store.close();
+  expect(calls[0]?.context.signal.aborted).toBe(true);
+  const again = once();
+  store.answerTools(() => ({ locate: tool }));
+  expect(calls).toHaveLength(1);
+  calls[0]?.give("for nobody");
+  await again;
+  calls[1]?.give("for the chat");
+  expect((await world.call()).body.results[0].output).toBe("for the chat");
+});
+
 it("runs on one page of a browser only, and on another when that one is gone", async () => {
   await world.close();
   const waiting: (() => void)[] = [];

@@ -97,6 +97,8 @@ export class ToolRunner {
     }
     if (!signal.aborted) this.#answered.add(tool_call_id);
     this.#running.delete(tool_call_id);
+    // Stopped because nobody followed the chat, and followed again meanwhile: it is still waited for.
+    if (signal.aborted) this.look();
   }
 
   async #submit(result: ToolResult, signal: AbortSignal): Promise<void> {

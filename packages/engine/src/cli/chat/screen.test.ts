@@ -269,6 +269,24 @@ describe("state", () => {
     );
   });
 
+  it("says which model stands in for one that is down", () => {
+    const retry: ChatEvent = {
+      type: "retry",
+      data: {
+        attempt: 3,
+        delay_ms: 0,
+        retrying_at: at,
+        kind: "overloaded",
+        message: "busy",
+        model: "a/first",
+        next_model: "b/second",
+      },
+    };
+    expect(run(begun, retry).out).toBe(
+      "overloaded: busy; trying again with b/second now (attempt 3 failed)\n",
+    );
+  });
+
   it("says once what a tool call waits for", () => {
     const waits: ChatEvent = {
       type: "action_required",

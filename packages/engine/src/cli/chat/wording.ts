@@ -31,9 +31,11 @@ export function errorText(error: ChatError): string {
   return `error${where} (${error.kind}): ${error.message}${error.retryable ? " (/retry)" : ""}`;
 }
 
-export function retryText({ delay_ms, attempt, kind, message }: RetryState): string {
-  const seconds = Math.max(1, Math.round(delay_ms / 1000));
-  return `${kind}: ${oneLine(message)}; trying again in ${seconds} s (attempt ${attempt} failed)`;
+export function retryText(retry: RetryState): string {
+  const { delay_ms, attempt, kind, message, model, next_model: next } = retry;
+  const other = next === undefined || next === model ? "" : ` with ${next}`;
+  const wait = delay_ms === 0 ? "now" : `in ${Math.max(1, Math.round(delay_ms / 1000))} s`;
+  return `${kind}: ${oneLine(message)}; trying again${other} ${wait} (attempt ${attempt} failed)`;
 }
 
 export function noticeText({ server, problem }: ChatNotice): string {

@@ -7,7 +7,7 @@ const connectionsMax = 256;
 /** What a server offered is forgotten when nobody has looked for this long. */
 const forgetMs = 3_600_000;
 
-/** The same where there is no room for another one. Longer than any call may take would be too long for whoever waits. */
+/** The same where there is no room for another one. */
 const crowdedMs = 10 * 60_000;
 
 export interface ConnectionPoolOptions extends Omit<
@@ -52,7 +52,8 @@ export class ConnectionPool {
     const { clock, scope } = this.#options;
     const beforeMs = clock.monotonic() - unusedMs;
     for (const [hash, { connection, stop }] of this.#entries) {
-      if (this.#pinned.has(hash) || connection.usedAtMs > beforeMs) continue;
+      const isInUse = connection.isBusy || connection.usedAtMs > beforeMs;
+      if (this.#pinned.has(hash) || isInUse) continue;
       this.#entries.delete(hash);
       void scope.run("mcp forget", stop);
     }

@@ -100,6 +100,10 @@ export class Connection {
     return this.#usedAtMs;
   }
 
+  get isBusy(): boolean {
+    return this.#calls > 0;
+  }
+
   /** Somebody looks at the tools: connects, or asks for the list again, in the background. */
   touch(): void {
     const nowMs = this.#options.clock.monotonic();
@@ -286,10 +290,10 @@ export class Connection {
   #watchIdle(): void {
     if (this.#options.pinned || this.#session === null || this.#timer !== undefined) return;
     const { clock } = this.#options;
-    const leftMs = Math.max(0, this.#usedAtMs + idleMs - clock.monotonic());
-    this.#later(leftMs, "mcp.idle", () => {
-      const isIdle = clock.monotonic() - this.#usedAtMs >= idleMs && this.#calls === 0;
-      if (isIdle) this.#handle({ type: "idle" });
+    const leftMs = (): number => this.#usedAtMs + idleMs - clock.monotonic();
+    // A call may take longer than that: it is in use then, however long ago anybody looked.
+    this.#later(this.isBusy ? idleMs : Math.max(0, leftMs()), "mcp.idle", () => {
+      if (leftMs() <= 0 && !this.isBusy) this.#handle({ type: "idle" });
       else this.#watchIdle();
     });
   }

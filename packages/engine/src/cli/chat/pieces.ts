@@ -1,4 +1,4 @@
-import type { Part } from "@parley/protocol";
+import type { Json, Part } from "@parley/protocol";
 import { oneLine, type Ink } from "./ink.ts";
 
 /** One thing of a reply that stands on the screen, or will. */
@@ -27,11 +27,11 @@ function pieceOf(part: Part): Piece | null {
     case "reasoning":
       return part.text === "" ? null : { kind: part.type, text: part.text };
     case "tool-call": {
-      const input = part.input === null ? (part.input_text ?? "") : JSON.stringify(part.input);
+      const input = part.input === null ? (part.input_text ?? "") : jsonText(part.input);
       return tool(`→ ${part.tool_name}(${oneLine(input)})`);
     }
     case "tool-result": {
-      const output = typeof part.output === "string" ? part.output : JSON.stringify(part.output);
+      const output = typeof part.output === "string" ? part.output : jsonText(part.output);
       return tool(`${part.is_error ? "✗" : "←"} ${part.tool_name}: ${oneLine(output)}`);
     }
     case "source":
@@ -52,6 +52,22 @@ function pieceOf(part: Part): Piece | null {
     default:
       return part satisfies never;
   }
+}
+
+/**
+ * JSON with its keys in the order in which the database keeps them: a part that has just arrived reads as it will when it
+ * is committed.
+ */
+function jsonText(value: Json): string {
+  return JSON.stringify(value, (_, inner: Json) =>
+    typeof inner === "object" && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => byKey(a, b)))
+      : inner,
+  );
+}
+
+function byKey(a: string, b: string): number {
+  return Buffer.byteLength(a) - Buffer.byteLength(b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
 function tool(text: string): Piece {

@@ -42,7 +42,7 @@ test("a chat shows how it stands, and that something new was said", async () => 
   await chats(page).locator("[data-status=error]").waitFor();
 
   await rig.client.createChat({ ...fast, content: "x", title: "Something new" });
-  const unread = item(page, "Something new, unread");
+  const unread = item(page, "Something new unread");
   await unread.waitFor();
   await unread.click();
   await page.waitForURL(/\/chats\//);

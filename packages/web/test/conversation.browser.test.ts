@@ -224,7 +224,10 @@ test("an image is attached by paste and shown with the message", async () => {
       new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }),
     );
   });
-  await chat.page.getByRole("list", { name: "Attachments" }).getByText("red.png").waitFor();
+  await chat.page
+    .getByRole("list", { name: "Attachments" })
+    .getByText("red.png", { exact: true })
+    .waitFor();
   await chat.begin("what is this?");
   const image = chat.log.getByRole("img", { name: "red.png" });
   await image.waitFor();

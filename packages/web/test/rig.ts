@@ -62,12 +62,24 @@ class Rig {
       .disableRules((await page.locator(".markdown").count()) > 0 ? ["heading-order"] : [])
       .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
       .analyze();
-    const found = violations.map(({ id, impact, nodes }) => ({
-      id,
-      impact,
-      where: nodes.slice(0, 3).map(({ target, failureSummary }) => ({ target, failureSummary })),
-    }));
+    const found = violations
+      .filter((one) => !isOnlyFloating(one))
+      .map(({ id, impact, nodes }) => ({
+        id,
+        impact,
+        where: nodes.slice(0, 3).map(({ target, failureSummary }) => ({ target, failureSummary })),
+      }));
     // oxlint-disable-next-line vitest/no-standalone-expect -- called by tests
     expect(found).toEqual([]);
   }
+}
+
+type Result = Awaited<ReturnType<AxeBuilder["analyze"]>>["violations"][number];
+
+/** Menus and tooltips hang at the end of the document, outside of every landmark: that is how they lie over everything. */
+function isOnlyFloating({ id, nodes }: Result): boolean {
+  return (
+    id === "region" &&
+    nodes.every(({ target }) => String(target[0]).includes("data-radix-popper-content-wrapper"))
+  );
 }

@@ -137,6 +137,7 @@ describe("an upload", () => {
     const path = `${api}/files/${file.id}/content`;
     const whole = await content(path, { headers: bearer() });
     expect(whole.headers.get("content-length")).toBe(String(bytes.length));
+    expect(whole.headers.get("cross-origin-resource-policy")).toBe("same-origin");
     expect(Buffer.from(await whole.arrayBuffer()).equals(bytes)).toBe(true);
     const range = `bytes=${255 * KiB}-${513 * KiB}`;
     const some = await content(path, { headers: { ...bearer(), range } });
@@ -408,6 +409,7 @@ describe("a signed link", () => {
     expect(headers.get("content-security-policy")).toContain("sandbox");
     expect(headers.get("cache-control")).toBe("no-store");
     expect(headers.get("set-cookie")).toBeNull();
+    expect(headers.get("cross-origin-resource-policy")).toBe("cross-origin");
   });
 });
 

@@ -52,6 +52,9 @@ export async function sendContent(
       "content-length": String(end - start),
       "content-disposition": disposition(kind, file.name),
       "content-security-policy": contentPolicy,
+      // Who has a link may show the picture on a page of his own; with a cookie only pages of this server can.
+      "cross-origin-resource-policy":
+        query.signature === undefined ? "same-origin" : "cross-origin",
       "accept-ranges": "bytes",
       etag: `"${Buffer.from(file.sha256).toString("hex")}"`,
     })

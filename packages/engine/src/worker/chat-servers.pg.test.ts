@@ -6,6 +6,7 @@ import { Cluster, type Replica } from "../../test/replica.ts";
 import { calls, says, type Script } from "../../test/scripted-models.ts";
 import { chatDefinition } from "../tools/mcp/chat-definition.ts";
 import type { McpServerDefinition } from "../tools/mcp/definition.ts";
+import { defineTool } from "../tools/tool.ts";
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -285,6 +286,39 @@ describe("a server that is down", () => {
     expect(here.seen).toHaveLength(asked);
   });
 });
+
+test("a chat without servers costs no statement more, and one with servers costs one", async () => {
+  const server = await remote();
+  const ours = defineTool({ name: "ours", description: "", input: {}, execute: () => "x" });
+  const cost = async (replica: Replica, servers: readonly McpServer[]): Promise<number> => {
+    const before = replica.database.stats.snapshot();
+    const id = await chatWith(
+      replica,
+      servers,
+      calls(["c1", "ours"]),
+      calls(["c2", "ours"]),
+      says("done"),
+    );
+    await cluster.untilIdle(id);
+    const { operations } = replica.database.stats.since(before);
+    const steps = Object.entries(operations).filter(([name]) => turnOperations.has(name));
+    return steps.reduce((sum, [, { statements }]) => sum + statements, 0);
+  };
+  const without = await cluster.replica({ tools: [ours] });
+  const plain = await cost(without, []);
+  await without.stop();
+  const replica = await cluster.replica({ tools: [ours], mcp: [deployed("far", server.url)] });
+  expect(await cost(replica, [])).toBe(plain);
+  expect(await cost(replica, [{ name: "mine", url: server.url }])).toBe(plain + 1);
+});
+
+const turnOperations: ReadonlySet<string> = new Set([
+  "worker.begin",
+  "worker.step",
+  "worker.tool_result",
+  "worker.servers",
+  "worker.notice",
+]);
 
 test("tools of the deployment that appear later are told to other workers", async () => {
   const script = { extra: ["early"] };

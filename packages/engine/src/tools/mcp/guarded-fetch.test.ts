@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from "node:http";
 import type { lookup as systemLookup, LookupAddress } from "node:dns";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { guardedFetch } from "./guarded-fetch.ts";
 import { HostRefused, Reach } from "./reach.ts";
@@ -95,6 +95,41 @@ test("a redirect is handed back, and its target is judged like any other", async
   expect(answer.status).toBe(307);
   await expect(get(answer.headers.get("location") ?? "")).rejects.toThrow(HostRefused);
   expect(inner.hits()).toBe(0);
+});
+
+test.each([
+  ["a status that there is not", "HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"],
+  ["a status below all others", "HTTP/1.1 099 No\r\ncontent-length: 0\r\n\r\n"],
+  ["no HTTP", "SSH-2.0-OpenSSH_9.2\r\n"],
+  [
+    "an upgrade that nobody asked for",
+    "HTTP/1.1 101 Go\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n",
+  ],
+  ["headers without end", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(100_000)}\r\n\r\n`],
+  ["an end in the middle", "HTTP/1.1 200 OK\r\ncontent-le"],
+])("a peer that answers with %s is an error, and nothing worse", async (_what, answer) => {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => socket.end(answer));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  await expect(guardedFetch({ reach: opened })(`http://127.0.0.1:${port}/`)).rejects.toThrow(/./);
+});
+
+test("a body that breaks off is an error of the body; odd words beside a status are left out", async () => {
+  const server = createTcpServer((socket) => {
+    socket.on("error", () => {});
+    socket.once("data", () => {
+      socket.end("HTTP/1.1 200 \u00ff\u0001\r\ncontent-length: 10\r\n\r\nhalf", "latin1");
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const answer = await guardedFetch({ reach: opened })(`http://127.0.0.1:${port}/`);
+  await expect(answer.text()).rejects.toThrow(/./);
 });
 
 test("other schemes are refused, and an abort says why", async () => {

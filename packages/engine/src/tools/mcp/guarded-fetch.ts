@@ -6,9 +6,6 @@ import { Readable } from "node:stream";
 import type { FetchLike } from "@modelcontextprotocol/client";
 import { HostRefused, type Reach } from "./reach.ts";
 
-/** Of one server, at a time. */
-const socketsMax = 16;
-
 /** A connection on which nothing comes for so long is given up, as `fetch` does. */
 const silenceMs = 300_000;
 
@@ -26,7 +23,8 @@ export interface GuardedFetchOptions {
  * follows one comes back here. Bodies are texts and forms.
  */
 export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptions): FetchLike {
-  const options = { keepAlive: true, maxSockets: socketsMax, lookup: guardedLookup(reach, lookup) };
+  // As many sockets as are asked for: a popular host serves many chats, each with a stream of its own.
+  const options = { keepAlive: true, lookup: guardedLookup(reach, lookup) };
   const agents = { "http:": new HttpAgent(options), "https:": new HttpsAgent(options) } as const;
   return async (input, init = {}) => {
     const url = new URL(input);
@@ -44,12 +42,22 @@ export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptio
     });
     return await new Promise<Response>((resolve, reject) => {
       request.once("timeout", () => request.destroy(new Error("it did not answer in time")));
-      request.once("error", (error) => {
+      request.on("error", (error) => {
         const reason: unknown = init.signal?.reason;
         // What was aborted says why it was.
         reject(reason instanceof Error ? reason : error);
       });
-      request.once("response", (incoming) => resolve(responseOf(url, incoming)));
+      // Where an answer has come, this says nothing any more.
+      request.once("close", () => reject(new Error("it closed the connection")));
+      request.once("response", (incoming) => {
+        try {
+          resolve(responseOf(url, incoming));
+        } catch (error) {
+          // A status that there is not, say: nothing of a stranger's may end up in the event loop.
+          request.destroy();
+          reject(error);
+        }
+      });
       request.end(body);
     });
   };
@@ -91,7 +99,7 @@ function plain(headers: Headers): Record<string, string> {
 }
 
 function responseOf(url: URL, incoming: IncomingMessage): Response {
-  const { statusCode: status = 500, statusMessage: statusText = "" } = incoming;
+  const { statusCode: status = 500 } = incoming;
   const headers = new Headers();
   for (const [name, values] of Object.entries(incoming.headersDistinct)) {
     for (const value of values ?? []) headers.append(name, value);
@@ -99,7 +107,7 @@ function responseOf(url: URL, incoming: IncomingMessage): Response {
   const isEmpty = withoutBody.has(status);
   if (isEmpty) incoming.resume();
   const body = isEmpty ? null : (Readable.toWeb(incoming) as unknown as ReadableStream<Uint8Array>);
-  const response = new Response(body, { status, statusText, headers });
+  const response = new Response(body, { status, headers });
   Object.defineProperty(response, "url", { value: url.href });
   return response;
 }

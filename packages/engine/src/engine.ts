@@ -276,6 +276,7 @@ function assemble(
     logger: logger("titles"),
     model: titleModel(config, models),
     priced: (model, usage) => priced(spending, model, usage),
+    policy: spending.policy,
   });
 
   const relay =

@@ -151,6 +151,41 @@ test("asked for anew on two servers at once, it is made once", async () => {
   expect(made()).toBe(1);
 });
 
+test("a repeated wish is one wish", async () => {
+  const { id } = await ask(one, says("Flour"));
+  await titled(id, "Flour");
+  await idle();
+  one.models.enqueue(says("Bread"));
+  await one.client.makeTitle(id, { idempotencyKey: "the same" });
+  await titled(id, "Bread");
+  await idle();
+  await one.client.makeTitle(id, { idempotencyKey: "the same" });
+  await one.client.title(id, "Mine");
+  expect(titleCalls()).toBe(2);
+});
+
+test("where a budget is used up no model is asked", async () => {
+  one.models.enqueue(says("It needs 500 g."));
+  const { chat } = await one.client.createChat({
+    content: "How much flour?",
+    budget: { tokens: 30_000 },
+  });
+  await titled(chat.id, "ok");
+  await idle();
+  expect(titleCalls()).toBe(1);
+
+  one.models.enqueue(async (speaker) => {
+    speaker.text("A lot.");
+    speaker.usage = { input_tokens: 30_000, output_tokens: 10, total_tokens: 30_010 };
+  });
+  const poor = await one.client.createChat({
+    content: "How much water?",
+    budget: { tokens: 30_000 },
+  });
+  await titled(poor.chat.id, "How much water?");
+  expect(titleCalls()).toBe(1);
+});
+
 test("where none can be made anew, the one that is there stays", async () => {
   const { id } = await ask(one, says("Flour"));
   await titled(id, "Flour");

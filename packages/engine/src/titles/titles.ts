@@ -1,7 +1,8 @@
-import type { Usage } from "@parley/protocol";
+import type { BudgetStanding, Usage } from "@parley/protocol";
 import type { Commit } from "../domain/commit.ts";
 import { ChatNotFound } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
+import { noStandingBudgets, type SpendPolicy } from "../domain/spending.ts";
 import { linked } from "../lib/abort.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Logger } from "../lib/logger.ts";
@@ -9,7 +10,7 @@ import { Scope } from "../lib/scope.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ModelPort } from "../models/model-port.ts";
 import { readChat } from "../store/chats.ts";
-import { chargeCall } from "../store/spending.ts";
+import { chargeCall, readStandings } from "../store/spending.ts";
 import { claimTitle, readOpening, releaseTitle, type Opening } from "../store/titles.ts";
 import { titleRequest } from "./request.ts";
 import { fallbackTitle, titleFrom } from "./text.ts";
@@ -30,6 +31,8 @@ export interface TitleDeps {
   readonly model: string | null;
   /** Adds what a call has cost. */
   readonly priced?: (model: string, usage: Usage) => Usage;
+  /** The budgets that the deployment holds its calls to. Default: none but those that people set. */
+  readonly policy?: SpendPolicy;
 }
 
 interface Wish {
@@ -109,12 +112,20 @@ export class Titles {
       "titles.claim",
     );
     if (!mine || signal.aborted) return;
-    const [chat, opening] = await machine.read(
-      async (tx) => await Promise.all([readChat(tx, chatId), readOpening(tx, chatId)]),
+    const { policy = noStandingBudgets } = this.#deps;
+    const [chat, opening, standings] = await machine.read(
+      async (tx) =>
+        await Promise.all([
+          readChat(tx, chatId),
+          readOpening(tx, chatId),
+          readStandings(tx, chatId, policy),
+        ]),
       "titles.read",
     );
     if (chat === undefined) return;
-    const said = await this.#ask(opening, chat.model, signal);
+    const said = standings.some(isUsedUp)
+      ? nothingSaid
+      : await this.#ask(opening, chat.model, signal);
     if (signal.aborted) return;
     const other = anew ? null : fallbackTitle(opening.asked);
     await this.#write(wish, said.title ?? other, said);
@@ -124,7 +135,7 @@ export class Titles {
   async #ask(opening: Opening, chatModel: string, stop: AbortSignal): Promise<Said> {
     const { models, clock, logger, model: configured } = this.#deps;
     const model = configured !== null && models.has(configured) ? configured : chatModel;
-    if (opening.asked === "" || !models.has(model)) return { title: null, charged: null };
+    if (opening.asked === "" || !models.has(model)) return nothingSaid;
     using abort = linked(stop);
     const timer = clock.timer(callMs, "titles.call", () => abort.abort(new Error("too slow")));
     try {
@@ -134,7 +145,7 @@ export class Titles {
       return { title: titleFrom(text.join("")), charged };
     } catch (err) {
       if (!stop.aborted) logger.warn({ err, model }, "a model made no title");
-      return { title: null, charged: null };
+      return nothingSaid;
     } finally {
       timer.cancel();
     }
@@ -170,6 +181,15 @@ export class Titles {
 interface Said {
   readonly title: string | null;
   readonly charged: { readonly model: string; readonly usage: Usage } | null;
+}
+
+const nothingSaid: Said = { title: null, charged: null };
+
+/** A title costs next to nothing, so nothing is reserved for it; but where nothing is left, there is none from a model. */
+function isUsedUp({ usd_micros, tokens }: BudgetStanding): boolean {
+  return [usd_micros, tokens].some(
+    (standing) => standing !== null && standing.spent + standing.reserved >= standing.limit,
+  );
 }
 
 /** The turn that a commit has ended with an answer, of a chat that has no title and is nobody's sub-agent; or null. */

@@ -179,7 +179,7 @@ export function chatRoutes(app: App, context: HttpContext): void {
       params: chatParams,
       body: titleSchema,
       headers: keyHeaders,
-      response: answers({ 200: chatAnswerSchema }, [
+      response: answers({ 200: chatAnswerSchema, 202: chatAnswerSchema }, [
         ...bodyRefusals,
         "chat_not_found",
         "idempotency_key_reused",
@@ -188,10 +188,10 @@ export function chatRoutes(app: App, context: HttpContext): void {
     handler: async (request, reply) => {
       const { caller, params, body } = request;
       const { title } = body;
-      if (title === undefined) {
-        return send(reply, await makeTitleCommand(context, caller, params.chat_id));
-      }
       const key = idempotencyKey(request);
+      if (title === undefined) {
+        return send(reply, await makeTitleCommand(context, caller, params.chat_id, key));
+      }
       return send(reply, await patchChatCommand(context, caller, params.chat_id, { title }, key));
     },
   });

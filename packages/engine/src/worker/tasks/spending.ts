@@ -2,6 +2,7 @@ import type { Part, Usage } from "@parley/protocol";
 import type { Bundle } from "../../machine/bundle.ts";
 import type { ModelRequest } from "../../models/model-port.ts";
 import { estimatedUsage, priced, promptTokensMax, type Preamble } from "../spending/estimate.ts";
+import { askedOf } from "../structured/asked.ts";
 import { reserveCall, type RefusedCall, type ReservedCall } from "../spending/reserve.ts";
 import type { TaskContext } from "./context.ts";
 import { nextReplyModel, nextSummaryModel, recordModel } from "./routing.ts";
@@ -32,9 +33,17 @@ async function reserve(
   model: string,
 ): Promise<ReservedCall | RefusedCall> {
   await recordModel(bundle, transcript, model);
-  const promptTokens = promptTokensMax(transcript.context, preambleOf(ctx, model));
+  const promptTokens =
+    promptTokensMax(transcript.context, preambleOf(ctx, model)) + schemaTokens(ctx, transcript);
   const outputTokensMax = replyTokensMax(ctx, transcript, model);
   return await reserveCall(bundle, ctx.spending, model, promptTokens, outputTokensMax);
+}
+
+/** What a reply shall be is told with every call of its turn, and counted by nobody before the first. */
+function schemaTokens(ctx: TaskContext, { context }: Transcript): number {
+  const asked = askedOf(context, ctx.row.turn_message_id);
+  // Two bytes to a token: schemas are made of signs.
+  return asked === null ? 0 : Math.ceil(Buffer.byteLength(JSON.stringify(asked.format)) / 2);
 }
 
 /** What the chat, the message or the deployment asks for; else what a budget gives a reply. */

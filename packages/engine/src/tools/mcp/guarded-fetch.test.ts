@@ -85,6 +85,26 @@ test("a name that is public when it is looked at first, and private then, gains 
   expect(hits()).toBe(0);
 });
 
+test("names are looked up few at a time: they take threads that others need", async () => {
+  const { port } = await serve(hello);
+  const answers: (() => void)[] = [];
+  let most = 0;
+  const lookup = ((_name: string, _options: object, callback: (e: null, f: object[]) => void) => {
+    answers.push(() => callback(null, [{ address: "127.0.0.1", family: 4 }]));
+    most = Math.max(most, answers.length);
+  }) as unknown as typeof systemLookup;
+  const get = guardedFetch({ reach: opened, lookup });
+  const all = Promise.all(
+    [1, 2, 3, 4, 5].map(async (n) => await (await get(`http://s${n}.example:${port}/`)).text()),
+  );
+  const done = all.then(() => true);
+  while ((await Promise.race([done, new Promise((resolve) => setImmediate(resolve))])) !== true) {
+    answers.shift()?.();
+  }
+  expect(await all).toEqual(Array(5).fill("hello"));
+  expect(most).toBe(2);
+});
+
 test("a redirect is handed back, and its target is judged like any other", async () => {
   const inner = await serve(hello);
   const { port } = await serve((_request, response) => {

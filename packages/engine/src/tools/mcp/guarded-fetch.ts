@@ -1,4 +1,4 @@
-import { lookup as systemLookup, type LookupAddress } from "node:dns";
+import { lookup as systemLookup, type LookupAddress, type LookupAllOptions } from "node:dns";
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { LookupFunction } from "node:net";
@@ -8,6 +8,9 @@ import { HostRefused, type Reach } from "./reach.ts";
 
 /** A connection on which nothing comes for so long is given up, as `fetch` does. */
 const silenceMs = 300_000;
+
+/** Each holds one of the four threads that files need too, and a name server of a stranger's may take its time. */
+const lookupsMax = 2;
 
 const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
 
@@ -55,7 +58,7 @@ export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptio
         } catch (error) {
           // A status that there is not, say: nothing of a stranger's may end up in the event loop.
           request.destroy();
-          reject(error);
+          reject(new Error("its answer makes no sense", { cause: error }));
         }
       });
       request.end(body);
@@ -63,7 +66,8 @@ export function guardedFetch({ reach, lookup = systemLookup }: GuardedFetchOptio
   };
 }
 
-function guardedLookup(reach: Reach, lookup: typeof systemLookup): LookupFunction {
+function guardedLookup(reach: Reach, system: typeof systemLookup): LookupFunction {
+  const lookup = fewAtATime(system);
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
       const addresses: readonly LookupAddress[] = error === null ? found : [];
@@ -76,6 +80,29 @@ function guardedLookup(reach: Reach, lookup: typeof systemLookup): LookupFunctio
       } else if (options.all === true) callback(null, [...addresses]);
       else callback(null, first.address, first.family);
     });
+  };
+}
+
+type LookupAll = (
+  hostname: string,
+  options: LookupAllOptions,
+  callback: (error: NodeJS.ErrnoException | null, found: LookupAddress[]) => void,
+) => void;
+
+function fewAtATime(lookup: typeof systemLookup): LookupAll {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return (hostname, options, callback) => {
+    const run = (): void => {
+      running += 1;
+      lookup(hostname, options, (error, found) => {
+        running -= 1;
+        waiting.shift()?.();
+        callback(error, found);
+      });
+    };
+    if (running < lookupsMax) run();
+    else waiting.push(run);
   };
 }
 

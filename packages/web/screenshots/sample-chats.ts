@@ -1,5 +1,6 @@
 import type { Client } from "@parley/client";
 import type { CreateChat, PatchChat } from "@parley/protocol";
+import { atRest } from "../test/at-rest.ts";
 
 interface Sample {
   readonly body: CreateChat;
@@ -45,11 +46,5 @@ export async function fillList(client: Client): Promise<void> {
     await atRest(client, chat.id);
     if (patch !== undefined) await client.patchChat(chat.id, patch);
     /* oxlint-enable no-await-in-loop */
-  }
-}
-
-async function atRest(client: Client, chatId: string): Promise<void> {
-  for await (const event of client.subscribe(chatId)) {
-    if (event.type === "status" && /waiting|error|requires_action/.test(event.data.status)) return;
   }
 }

@@ -42,7 +42,7 @@ export const ChatItem = memo(function ChatItem(props: ChatItemProps): ReactNode 
         </span>
         {isUnread && (
           <span className="size-2 shrink-0 rounded-full bg-accent group-focus-within:mr-7 group-hover:mr-7">
-            <span className="sr-only">, unread</span>
+            <span className="sr-only">unread</span>
           </span>
         )}
         {chat.pinned && !isUnread && (

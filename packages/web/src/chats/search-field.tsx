@@ -1,10 +1,10 @@
 import { Search, X } from "lucide-react";
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { useShortcut } from "../shell/shortcuts.ts";
-import { sidebar } from "../shell/sidebar-state.ts";
 
 /** A search is asked for when nothing was typed for so long. */
 const pauseMs = 200;
+
+export const searchFieldId = "chat-search";
 
 export interface SearchFieldProps {
   value: string;
@@ -28,11 +28,6 @@ export function SearchField({ value, onChange }: SearchFieldProps): ReactNode {
     }, pauseMs);
     return () => clearTimeout(timer);
   }, [typed, value, onChange]);
-  useShortcut("mod+k", () => {
-    sidebar.open();
-    // Where it was closed it is there after the next paint.
-    requestAnimationFrame(() => field.current?.focus());
-  });
   return (
     <search className="relative min-w-0 flex-1">
       <Search
@@ -42,6 +37,7 @@ export function SearchField({ value, onChange }: SearchFieldProps): ReactNode {
       />
       <input
         ref={field}
+        id={searchFieldId}
         type="text"
         role="searchbox"
         aria-label="Search the chats"

@@ -1,6 +1,7 @@
 import { Dialog } from "radix-ui";
 import { useEffect, useState, type ReactNode } from "react";
 import { useLocation } from "wouter";
+import { searchFieldId } from "../chats/search-field.tsx";
 import { resolvedTheme, setTheme } from "../theme/theme.ts";
 import { Sidebar } from "./sidebar.tsx";
 import { sidebar, useIsNarrow, useSidebar } from "./sidebar-state.ts";
@@ -14,6 +15,11 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
   const [location, navigate] = useLocation();
   const [sheet, setSheet] = useState(false);
   useEffect(() => sidebar.closeDrawer(), [location]);
+  useShortcut("mod+k", () => {
+    sidebar.open();
+    // Where it was closed the field is there after the next paint.
+    requestAnimationFrame(() => document.getElementById(searchFieldId)?.focus());
+  });
   useShortcut("mod+b", sidebar.toggle);
   useShortcut("mod+shift+o", () => navigate("/"));
   useShortcut("mod+shift+l", () => setTheme(resolvedTheme() === "dark" ? "light" : "dark"));
@@ -42,7 +48,7 @@ export function Shell({ children }: { children: ReactNode }): ReactNode {
               // Not to its first button, whose tooltip would open with it.
               onOpenAutoFocus={(event) => {
                 event.preventDefault();
-                (event.target as HTMLElement).focus();
+                (event.currentTarget as HTMLElement).focus();
               }}
               className="fixed inset-y-0 left-0 z-30 w-[min(20rem,86vw)] animate-slide border-r border-line bg-sunken shadow-pop focus:outline-none"
             >

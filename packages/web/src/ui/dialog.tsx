@@ -25,6 +25,12 @@ export function Dialog(props: DialogProps): ReactNode {
         <Radix.Content
           // Without a description none must be promised.
           {...(description === undefined ? { "aria-describedby": undefined } : {})}
+          // To the dialog, not to its first button, whose tooltip would open and take the first Escape. A field that asks
+          // for the focus has it already.
+          onOpenAutoFocus={(event) => {
+            event.preventDefault();
+            (event.currentTarget as HTMLElement).focus();
+          }}
           className={clsx(
             "fixed inset-x-4 top-1/2 z-50 mx-auto flex max-h-[85dvh] -translate-y-1/2 flex-col rounded-lg border border-line bg-surface shadow-pop focus:outline-none",
             wide ? "max-w-2xl" : "max-w-md",

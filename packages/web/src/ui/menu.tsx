@@ -16,7 +16,8 @@ export interface MenuProps {
 export function Menu(props: MenuProps): ReactNode {
   const { trigger, children, align = "start", side = "bottom", onOpenChange } = props;
   return (
-    <Radix.Root {...(onOpenChange === undefined ? {} : { onOpenChange })}>
+    // Not modal: what is behind it stays readable for those who do not see it.
+    <Radix.Root modal={false} {...(onOpenChange === undefined ? {} : { onOpenChange })}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
       <Radix.Portal>
         <Radix.Content

@@ -155,6 +155,22 @@ describe("servers that chats bring along", () => {
     expect(noticesTold(first) + noticesTold(second)).toBe(1);
   });
 
+  test("calls of its own tools and of one that only another replica has go there together (C36)", async () => {
+    const server = await remote();
+    const fresh = defineTool({ name: "fresh", description: "", input: {}, execute: () => "ran" });
+    const lacks = await cluster.replica({ mcp: [] });
+    const has = await cluster.replica({ mcp: [], tools: [fresh] });
+    has.models.enqueue(says("done"));
+    const id = await chatWith(
+      lacks,
+      [{ name: "mine", url: server.url }],
+      calls(["c1", "fresh"], ["c2", "mine__echo", { text: "too" }]),
+    );
+    await cluster.untilIdle(id);
+    expect(await resultsOf(id)).toEqual(["ran", "too"]);
+    expect(has.models.requests).toHaveLength(1);
+  });
+
   test("a sub-agent has the servers of the chat that started it", async () => {
     const server = await remote({ script: { extra: ["tool"] } });
     const replica = await cluster.replica({ mcp: [], subAgents: {} });

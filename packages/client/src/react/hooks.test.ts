@@ -442,8 +442,10 @@ it("useClientTools runs a call once in StrictMode, with the handler of the momen
 });
 
 it("useChatList is live, and takes a filter that is written anew with each render", async () => {
+  const stable = new Set<unknown>();
   function List({ label }: { label: string }) {
-    const { chats, hasMore } = useChatList({ label: [label], search: undefined });
+    const { chats, hasMore, loadMore } = useChatList({ label: [label], search: undefined });
+    useEffect(() => void stable.add(loadMore));
     return view(`${chats.map((c) => c.title).join()} ${hasMore}`);
   }
   page.render(h(List, { label: "a" }), "strict");
@@ -463,6 +465,7 @@ it("useChatList is live, and takes a filter that is written anew with each rende
     ({ chats }) => chats[0]?.title === "Two",
   );
   expect(shown()).toBe("Two false");
+  expect(stable.size).toBe(1);
   expect(page.server.requests).toHaveLength(2);
 });
 

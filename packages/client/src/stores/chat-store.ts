@@ -53,11 +53,7 @@ export class ChatStore {
     this.#options = options;
     this.chatId = chatId;
     this.#publisher = new Publisher(runtime, () => this.#publish());
-    this.#hold = new ResetHold({
-      runtime,
-      release: () => this.#endHold(),
-      fill: (oldestId) => void this.#loadBackTo(oldestId),
-    });
+    this.#hold = new ResetHold(runtime, () => this.#endHold());
     this.#audience = new Audience({
       runtime,
       lingerMs,
@@ -186,6 +182,8 @@ export class ChatStore {
     const { transcript } = this.#state;
     const next = applyEvents(transcript, events);
     this.#state = { ...this.#state, transcript: this.#hold.after(events, next, transcript) };
+    const missing = this.#hold.takeMissing();
+    if (missing !== null) void this.#loadBackTo(missing);
     if (this.#hold.held === null) this.#pending.reconcile();
     if (events.some(({ type }) => type === "ready")) this.#pending.caughtUp();
     this.#tools.look();

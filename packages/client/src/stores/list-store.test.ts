@@ -224,6 +224,23 @@ describe("a bad connection", () => {
     expect(shown(await until(list, ({ chats }) => chats.length === 1))).toEqual([3]);
   });
 
+  it("leaves what has not changed the same objects when it reads its pages again", async () => {
+    const list = world.stores.chats();
+    list.subscribe(() => {});
+    const stream = await world.server.stream();
+    stream.send([reset, told(one(9)), ready]);
+    // Older than what the stream begins with: known from pages alone.
+    const page = [one(9), one(2), one(1)];
+    (await world.call()).answer({ chats: page, next_cursor: null });
+    const before = await until(list, (state) => state.ready);
+    stream.send([reset, told(one(9))]);
+    const again = [one(9), one(2, 2), one(1)];
+    (await world.call()).answer({ chats: structuredClone(again), next_cursor: null });
+    const after = await until(list, ({ chats }) => chats[1]?.snapshot_version === 2);
+    expect(after.chats[0]).toBe(before.chats[0]);
+    expect(after.chats[2]).toBe(before.chats[2]);
+  });
+
   it("ends with the error of a token that is refused, and goes on when asked to", async () => {
     const { list, stream } = await open({}, [one(1)]);
     const { onRequest } = world.server;

@@ -243,6 +243,19 @@ describe("a message that was taken back before the stream showed it", () => {
     expect(waiting()).toEqual([]);
   });
 
+  it("stays while it is not answered, whatever connection says that this is all", async () => {
+    const sending = store.send({ content: "Hello." });
+    const call = await world.call();
+    stream.end({ code: 4000, name: "reconnect" });
+    await world.runtime.fire("stream reconnect");
+    const next = await world.server.stream();
+    next.send([said(9, 9), ready]);
+    await until(store, ({ transcript }) => transcript.messages.length === 2);
+    expect(waiting()).toEqual(["sending"]);
+    call.answer(answerTo([]));
+    await sending;
+  });
+
   it("stays for one that was opened before", async () => {
     stream.end({ code: 4000, name: "reconnect" });
     await world.runtime.fire("stream reconnect");

@@ -2,14 +2,6 @@ import type { ChatEvent, Message } from "@parley/protocol";
 import type { Runtime, Timer } from "../runtime.ts";
 import type { Transcript } from "../transcript.ts";
 
-export interface ResetHoldOptions {
-  runtime: Runtime;
-  /** Shows what there is. */
-  release(): void;
-  /** Older messages are on the screen than the stream begins with: fetches those back to this id, then releases. */
-  fill(oldestId: number): void;
-}
-
 /** Longer than this nobody is shown what was, while what is arrives. */
 const holdMsMax = 5_000;
 
@@ -18,15 +10,20 @@ const holdMsMax = 5_000;
  * several frames. Without this the text would vanish for a moment and the view would jump.
  */
 export class ResetHold {
-  readonly #options: ResetHoldOptions;
+  readonly #runtime: Runtime;
+  readonly #release: () => void;
   #held: Transcript | null = null;
   #timer: Timer | null = null;
   /** `ready` was said on this connection: it is not said again, not even after a reset. */
   #connectionReady = false;
+  /** Older messages are on the screen than the stream begins with: those back to this id are to be fetched. */
+  #missing: number | null = null;
   #filling = false;
 
-  constructor(options: ResetHoldOptions) {
-    this.#options = options;
+  /** @param release shows what there is: it has taken too long */
+  constructor(runtime: Runtime, release: () => void) {
+    this.#runtime = runtime;
+    this.#release = release;
   }
 
   /** What to show meanwhile; null: the transcript itself. */
@@ -52,9 +49,16 @@ export class ResetHold {
     const oldestId = this.#held.messages[0]?.id;
     const isShort = next.hasMore && next.before !== undefined;
     if (oldestId === undefined || !isShort || oldestId >= next.before) return this.end(next);
+    this.#missing = oldestId;
     this.#filling = true;
-    this.#options.fill(oldestId);
     return next;
+  }
+
+  /** The id back to which messages are to be fetched before `end`; null: none, or they are being fetched. */
+  takeMissing(): number | null {
+    const missing = this.#missing;
+    this.#missing = null;
+    return missing;
   }
 
   /** Lets go of what was; messages that are the same keep their identity, so that views of them do nothing. */
@@ -77,14 +81,14 @@ export class ResetHold {
     this.#timer?.cancel();
     this.#timer = null;
     this.#held = null;
+    this.#missing = null;
     this.#filling = false;
   }
 
   #hold(shown: Transcript): void {
     this.drop();
     this.#held = shown;
-    const { runtime } = this.#options;
-    this.#timer = runtime.timer(holdMsMax, "reset hold", () => this.#options.release());
+    this.#timer = this.#runtime.timer(holdMsMax, "reset hold", () => this.#release());
   }
 }
 

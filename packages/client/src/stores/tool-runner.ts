@@ -82,10 +82,7 @@ export class ToolRunner {
     const abort = new AbortController();
     const { signal } = abort;
     this.#running.set(tool_call_id, abort);
-    const answer = async () => {
-      if (signal.aborted) return;
-      await this.#submit(await resultOf(handler, action, signal), signal);
-    };
+    const answer = async () => await this.#submit(await resultOf(handler, action, signal), signal);
     if (runtime.exclusive === undefined) await answer();
     else {
       const name = `parley tool ${chatId} ${tool_call_id}`;

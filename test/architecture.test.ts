@@ -158,6 +158,17 @@ describe("the rules themselves", () => {
   });
 
   it.each([
+    ["stores/a.ts", 'import { useState } from "react";', 1],
+    ["stores/a.ts", 'import { useChat } from "../react/use-chat.ts";', 1],
+    ["index.ts", 'export { useChat } from "./react/use-chat.ts";', 1],
+    ["react.ts", 'export { useChat } from "./react/use-chat.ts";', 0],
+    ["react/a.ts", 'import { useState } from "react";', 0],
+  ])("keep React to the hooks of the client: %s, %s", (path, text, count) => {
+    const source = { path: `packages/client/src/${path}`, text };
+    expect(importViolations(source)).toHaveLength(count);
+  });
+
+  it.each([
     "const t = Date.now();",
     "const d = new Date();",
     "setTimeout(f, 1);",

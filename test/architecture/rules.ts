@@ -163,7 +163,9 @@ function allowedInWeb(from: string): boolean {
 
 function allowedInClient(path: string, from: string, typeOnly: boolean): boolean {
   // What is not React's own stays usable without it.
-  if (from === "react") return path.startsWith("packages/client/src/react/");
+  const isHook = path.startsWith("packages/client/src/react/");
+  if (from === "react") return isHook;
+  if (/^\.+\/react\//.test(from)) return isHook || path === "packages/client/src/react.ts";
   const packages = ["@parley/protocol", "eventsource-parser"];
   return from.startsWith(".") || packages.includes(from) || (typeOnly && from === "ws");
 }

@@ -95,6 +95,18 @@ describe("what a call has cost", () => {
     expect(row).toMatchObject({ usage_unpriced_replies: 1, usage_cost_usd_micros: 0 });
   });
 
+  test("is estimated for what a stop cuts off, and counts", async () => {
+    const replica = await replicaWith();
+    replica.models.enqueue(hangs("x".repeat(400)));
+    const id = await replica.create("hi");
+    await replica.models.request(1);
+    await replica.interrupt(id);
+    const row = await cluster.untilIdle(id);
+    const usage = (await cluster.history(id)).at(-1)?.usage;
+    expect(usage).toMatchObject({ estimated: true, output_tokens: 100, cost_usd_micros: 100 });
+    expect(row.usage_cost_usd_micros).toBe(100);
+  });
+
   test("counts summaries as well", async () => {
     const replica = await replicaWith();
     replica.models.enqueue(using({ input_tokens: 1, output_tokens: 5 }, says("an answer")));

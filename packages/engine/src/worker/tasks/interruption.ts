@@ -10,6 +10,7 @@ import type { TaskContext } from "./context.ts";
 import { mayBeginNext } from "./may-go-on.ts";
 import { episodeName, interruptedReply, latestSaid } from "./partial.ts";
 import { settleCalls } from "../../machine/close-open-calls.ts";
+import { chargedUsage } from "./spending.ts";
 import { calledModel } from "./routing.ts";
 import { readTranscript } from "./transcript.ts";
 
@@ -21,7 +22,7 @@ export async function interruption(ctx: TaskContext): Promise<void> {
   if (ctx.row.generation_attempt > 0) ctx.parts.close(episodeOf(ctx.row));
   const said = await latestSaid(ctx);
   await ctx.commit("worker.interrupt", async (bundle) => {
-    await finishInterruption(bundle, { partial: await partialOf(bundle, said) });
+    await finishInterruption(bundle, { partial: await partialOf(ctx, bundle, said) });
     await bundle.refreshState();
     const goesOn = bundle.state.startsWith("R") && (await mayBeginNext(ctx, bundle));
     if (!goesOn) await abandon(bundle, ctx.runnerId);
@@ -31,7 +32,11 @@ export async function interruption(ctx: TaskContext): Promise<void> {
 }
 
 /** A batch of tools leaves results, from the ledger; a model call leaves what it had said. */
-async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[]> {
+async function partialOf(
+  ctx: TaskContext,
+  bundle: Bundle,
+  said: Said | null,
+): Promise<NewMessage[]> {
   const calls = await readTrackedCalls(bundle.tx, bundle.chatId);
   const results = closingMessage(calls, "interrupted");
   if (results !== null) {
@@ -42,5 +47,9 @@ async function partialOf(bundle: Bundle, said: Said | null): Promise<NewMessage[
   if (said === null) return [];
   const transcript = await readTranscript(bundle.tx, bundle.chat);
   const model = calledModel(bundle.chat, transcript, said.key.generation_attempt);
-  return interruptedReply(said, model);
+  const [reply, ...closed] = interruptedReply(said, model);
+  if (reply === undefined) return [];
+  // The provider was going to say at the end what it has counted; it was paid for until here.
+  const usage = chargedUsage(ctx, transcript, model, null, said.parts);
+  return [{ ...reply, usage }, ...closed];
 }

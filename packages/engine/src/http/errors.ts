@@ -76,6 +76,24 @@ export class UnknownModel extends ParleyError {
   }
 }
 
+export class FileTypeRefused extends ParleyError {
+  constructor(mediaType: string, allowed: readonly string[]) {
+    super(
+      "file_type_refused",
+      `By its content this is ${mediaType}, which is not taken here. Taken are: ${allowed.join(", ")}.`,
+      { details: { media_type: mediaType, allowed: [...allowed] } },
+    );
+  }
+}
+
+export class RangeNotSatisfiable extends ParleyError {
+  constructor(sizeBytes: number) {
+    super("range_not_satisfiable", `The file has ${sizeBytes} bytes.`, {
+      details: { size_bytes: sizeBytes },
+    });
+  }
+}
+
 export class InvalidListCursor extends ParleyError {
   constructor() {
     super("invalid_cursor", "The cursor is not one that this list has given.");

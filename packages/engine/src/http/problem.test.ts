@@ -1,6 +1,7 @@
 import { errorStatuses, problemSchema, type ErrorCode } from "@parley/protocol";
 import { describe, expect, test } from "vitest";
 import * as domainErrors from "../domain/errors.ts";
+import * as fileErrors from "../domain/files.ts";
 import { ParleyError } from "../lib/errors.ts";
 import { CommitUnknown, DatabaseUnavailable } from "../postgres/errors.ts";
 import * as httpErrors from "./errors.ts";
@@ -41,6 +42,13 @@ describe("every code", () => {
       new httpErrors.MethodNotAllowed("PUT", ["GET"]),
       new httpErrors.NotAcceptable(),
       new httpErrors.UnknownModel("m"),
+      new httpErrors.UnsupportedBody("no"),
+      new httpErrors.FileTypeRefused("text/html", ["image/*"]),
+      new httpErrors.RangeNotSatisfiable(1),
+      new fileErrors.FileNotFound("f"),
+      new fileErrors.FileExpired("f"),
+      new fileErrors.TooManyFiles(1),
+      new fileErrors.FileSpaceUsedUp(1),
       new httpErrors.InvalidListCursor(),
       new httpErrors.Draining(),
     ];

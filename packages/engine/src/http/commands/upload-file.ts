@@ -1,11 +1,10 @@
 import type { FileAnswer } from "@parley/protocol";
 import { FileSpaceUsedUp } from "../../domain/files.ts";
-import { ParleyError } from "../../lib/errors.ts";
 import type { RequestKey } from "../../machine/idempotency.ts";
 import { beginUpload, discardUpload, endUpload } from "../../store/files.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
-import { InvalidRequest, PayloadTooLarge } from "../errors.ts";
+import { FileTypeRefused, InvalidRequest, PayloadTooLarge } from "../errors.ts";
 import { fileOf } from "../files/file-of.ts";
 import { receiveFile, type Received } from "../files/receive.ts";
 import { filesScope } from "./files.ts";
@@ -95,14 +94,4 @@ function checkType(mediaType: string, allowed: readonly string[]): void {
     (type) => type === "*" || type === mediaType || type === `${group}/*`,
   );
   if (!isAllowed) throw new FileTypeRefused(mediaType, allowed);
-}
-
-class FileTypeRefused extends ParleyError {
-  constructor(mediaType: string, allowed: readonly string[]) {
-    super(
-      "file_type_refused",
-      `By its content this is ${mediaType}, which is not taken here. Taken are: ${allowed.join(", ")}.`,
-      { details: { media_type: mediaType, allowed: [...allowed] } },
-    );
-  }
 }

@@ -1,10 +1,9 @@
 import { Readable } from "node:stream";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { chunkBytes, FileExpired, type FileRow, type FileStore } from "../../domain/files.ts";
-import { ParleyError } from "../../lib/errors.ts";
 import { authenticate } from "../auth/authenticate.ts";
 import { linkedFile, ownFile } from "../commands/files.ts";
-import { Unauthorized } from "../errors.ts";
+import { RangeNotSatisfiable, Unauthorized } from "../errors.ts";
 import type { StreamContext } from "../transports/open.ts";
 import { disposition } from "./name.ts";
 import { rangeOf, type ByteRange } from "./range.ts";
@@ -103,12 +102,4 @@ async function bytesOf(
       if (chunk === undefined) throw new Error(`chunk ${n + 1} of file ${fileId} is gone`);
     }
   })();
-}
-
-class RangeNotSatisfiable extends ParleyError {
-  constructor(sizeBytes: number) {
-    super("range_not_satisfiable", `The file has ${sizeBytes} bytes.`, {
-      details: { size_bytes: sizeBytes },
-    });
-  }
 }

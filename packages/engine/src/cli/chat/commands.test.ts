@@ -6,6 +6,7 @@ it.each([
   ["  hello /there", { name: "say", text: "  hello /there" }],
   ["//etc", { name: "say", text: "/etc" }],
   ["/queue", { name: "queue" }],
+  ["/usage", { name: "usage" }],
   ["/edit 2 new  text", { name: "edit", target: 2, text: "new  text" }],
   ["/edit last again", { name: "edit", target: "last", text: "again" }],
   ["/delete 3", { name: "delete", at: 3 }],

@@ -4,6 +4,7 @@ import type { Json } from "@parley/protocol";
 export type Command =
   | { name: "say"; text: string }
   | { name: "help" | "queue" | "stop" | "hold" | "retry" | "compact" | "clear" | "chats" | "quit" }
+  | { name: "usage" }
   | { name: "new"; text: string | null }
   | { name: "edit"; target: number | "last"; text: string }
   | { name: "delete" | "promote"; at: number }
@@ -36,6 +37,7 @@ export const helpText = `A line is a message; while the model works, it waits in
   /compact            have the model go on from a summary of the chat
   /clear              have the model forget the chat; what was said stays on record
   /attach [PATH]      send a file with the next message; which ones go with it
+  /usage              what the chat has used and cost
   /model [NAME]       which models there are; take another one
   /new [TEXT]         begin another chat
   /chats              the newest chats
@@ -64,6 +66,7 @@ export function parseLine(line: string): Command {
     case "compact":
     case "clear":
     case "chats":
+    case "usage":
     case "quit":
       return { name: word };
     case "new":

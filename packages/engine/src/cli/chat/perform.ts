@@ -7,6 +7,7 @@ import { helpText } from "./commands.ts";
 import { historyInks } from "./screen.ts";
 import type { Session } from "./session.ts";
 import { decisionsOf } from "./decisions.ts";
+import { usageLines } from "./usage.ts";
 import { queuedLine } from "./wording.ts";
 
 /** How many messages of a chat that is opened are shown. */
@@ -30,6 +31,11 @@ export async function perform(session: Session, command: Command): Promise<void>
       return session.notice(helpText);
     case "queue":
       return showQueue(session);
+    case "usage": {
+      const usage = await client.usage(opened(session), call);
+      for (const line of usageLines(usage)) session.notice(line);
+      return;
+    }
     case "history":
       return session.ink(
         { kind: "break" },

@@ -333,6 +333,20 @@ describe("state", () => {
     expect(run(begun, waits, waits).out).toBe("waiting for a server that has openai\n");
   });
 
+  it("says what the chat has cost when a turn ends, once, and not where nobody knows", () => {
+    const used = (cost_usd_micros: number, unpriced_replies = 0): ChatEvent => {
+      const usage = { replies: 1, unpriced_replies, input_tokens: 9, output_tokens: 1 };
+      return {
+        type: "chat",
+        data: chat({ usage: { ...usage, total_tokens: 10, cost_usd_micros } }),
+      };
+    };
+    const turn = [status("running"), used(400), status("waiting"), used(1_200), used(1_300)];
+    expect(run(begun, used(0), ...turn).out).toBe("(this chat so far: 10 tokens, $0.0012)\n");
+    const unknown = [status("running"), status("waiting"), used(0, 1)];
+    expect(run(begun, used(0), ...unknown).out).toBe("");
+  });
+
   it("says when the title or the model changes", () => {
     const is = (more: object): ChatEvent => ({ type: "chat", data: chat(more) });
     const { out } = run(begun, is({}), is({ title: "T" }), is({ title: "T", model: "demo/echo" }));

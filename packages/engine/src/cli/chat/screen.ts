@@ -23,6 +23,8 @@ import {
   startedAgain,
 } from "./wording.ts";
 import { continuation, inksOf, piecesOf, type Piece } from "./pieces.ts";
+import { isBusy } from "./settled.ts";
+import { usageText } from "./usage.ts";
 
 /** What stands on the screen of one chat, and what the stream has said. Values are replaced, never changed. */
 export interface Screen {
@@ -40,6 +42,8 @@ export interface Screen {
   /** Of the error that was shown last: reconnecting does not show it again. */
   readonly error: string | null;
   readonly actions: ReadonlySet<string>;
+  /** A turn has ended, and what the chat has cost by then is not shown yet. */
+  readonly ended: boolean;
 }
 
 export interface Shown {
@@ -58,6 +62,7 @@ export function emptyScreen(recentMax: number): Screen {
     typed: new Set(),
     error: null,
     actions: new Set(),
+    ended: false,
   };
 }
 
@@ -96,7 +101,7 @@ export function show(before: Screen, event: ChatEvent): Shown {
     case "action_required":
       return showActions(screen);
     case "chat":
-      return { screen, inks: chatChanges(was, screen.transcript) };
+      return showChat(screen, was);
     case "ready":
       return { screen, inks: [] };
     default:
@@ -236,7 +241,8 @@ function showStatus(screen: Screen, was: Transcript): Shown {
   }
   const error = status.status === "error" ? screen.error : null;
   const actions = status.status === "requires_action" ? screen.actions : new Set<string>();
-  return { screen: { ...screen, error, actions }, inks };
+  const ended = isBusy(screen.transcript) ? false : screen.ended || isBusy(was);
+  return { screen: { ...screen, error, actions, ended }, inks };
 }
 
 function showError(screen: Screen, error: ChatError): Shown {
@@ -264,6 +270,17 @@ function showActions(screen: Screen): Shown {
 
 function until(deadline: string | null): string {
   return deadline === null ? "" : ` until ${deadline.slice(0, 16).replace("T", " ")} UTC`;
+}
+
+function showChat(screen: Screen, was: Transcript): Shown {
+  const { chat } = screen.transcript;
+  const inks = chatChanges(was, screen.transcript);
+  const before = was.chat?.usage.cost_usd_micros ?? 0;
+  if (chat === null || !screen.ended || chat.usage.cost_usd_micros <= before) {
+    return { screen, inks };
+  }
+  const spent = notice(`(this chat so far: ${usageText(chat.usage)})`);
+  return { screen: { ...screen, ended: false }, inks: [...inks, spent] };
 }
 
 function chatChanges(was: Transcript, now: Transcript): Ink[] {

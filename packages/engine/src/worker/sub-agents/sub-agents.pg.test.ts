@@ -79,6 +79,29 @@ async function untilIdleStep(id: string): Promise<void> {
 }
 
 describe("a sub-agent", () => {
+  test("is called like the turn that started it, unless it is given a model of its own", async () => {
+    const replica = await replicaWith({
+      work: [spawn("alike"), spawn("other", { model: "test/other" }), says("done")],
+      alike: [says("ok")],
+      other: [says("ok")],
+    });
+    const id = await replica.create("work", {
+      model_settings: { temperature: 0.3, provider_options: { test: { a: 1 } } },
+      fallback_models: ["test/second"],
+    });
+    await cluster.untilIdle(id);
+    const [alike, other] = await children(id);
+    expect(alike).toMatchObject({
+      model_settings: { temperature: 0.3, provider_options: { test: { a: 1 } } },
+      fallback_models: ["test/second"],
+    });
+    expect(other).toMatchObject({
+      model: "test/other",
+      model_settings: null,
+      fallback_models: null,
+    });
+  });
+
   test("is a chat of its own, below the one that started it; what it says last is the result", async () => {
     const replica = await replicaWith({
       work: [spawn("count the files", { title: "Counter" }), wait(), says("there are 3")],

@@ -8,7 +8,7 @@ const noFile = (): string => {
 };
 
 const load = (env: Record<string, string>) =>
-  loadConfig({ env, platform: "linux", homeDir: "/home/u" }).config;
+  loadConfig({ env, platform: "linux", homeDir: "/nowhere" }).config;
 
 describe("prices", () => {
   const json = '{"demo/*": {"input": 1, "output": 2.5}, "openai/gpt-5": null}';

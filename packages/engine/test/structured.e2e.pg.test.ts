@@ -10,6 +10,7 @@ import {
   type ProviderServer,
   type Protocol,
 } from "./provider-server.ts";
+import { rigOf } from "./rig.ts";
 import {
   databaseUrl,
   providerEnv,
@@ -179,6 +180,23 @@ test("tools come first", async () => {
   const { body } = provider.requests.at(-1) ?? { body: {} };
   expect(JSON.stringify(body)).toContain("<json_schema>");
   expect(JSON.stringify(body)).not.toContain("responseJsonSchema");
+});
+
+test("kill -9 between a wrong result and its repair: the restarted server goes on with it", async (context) => {
+  const rig = await rigOf(context, { env: { PARLEY_TITLE_MODEL: "off" } });
+  rig.provider.enqueue("anthropic", textScript("anthropic", [wrong]));
+  rig.provider.enqueue("anthropic", [{ hang: true }]);
+  const model = "anthropic/scripted";
+  const { chat } = await rig.client.createChat({ content: "A city?", model, response_format });
+  await rig.provider.request(1);
+  await rig.kill();
+  rig.provider.enqueue("anthropic", textScript("anthropic", [right]));
+  await rig.restart();
+  const { transcript } = await follow(rig.client, chat.id, { until: settled });
+  expect(structuredOutput(transcript.messages)).toMatchObject({ outcome: "valid" });
+  expect(transcript.messages.map(({ role }) => role)).toEqual(["user", "assistant", "assistant"]);
+  expect(rig.provider.requests).toHaveLength(3);
+  expect(JSON.stringify(rig.provider.requests[2]?.body)).toContain("/people: must be integer");
 });
 
 test("the demo model gives an example", async () => {

@@ -5,6 +5,7 @@ import { calls, fails, hangs, says } from "../../test/scripted-models.ts";
 import { createChat } from "../machine/transitions/create-chat.ts";
 import { editMessage } from "../machine/transitions/edit-message.ts";
 import { requestCompaction } from "../machine/transitions/request-compaction.ts";
+import { retryTurn } from "../machine/transitions/retry-turn.ts";
 import { sendMessage } from "../machine/transitions/send-message.ts";
 import type { ModelRequest } from "../models/model-port.ts";
 import { defineTool } from "../tools/tool.ts";
@@ -176,6 +177,18 @@ describe("a reply that was asked to be JSON of a schema", () => {
     expect((await shown(id)).at(-1)).toBe(`assistant: ${good} (valid)`);
     expect(replica.models.requests).toHaveLength(3);
   });
+});
+
+test("a turn that failed in the middle of a repair is tried again from there", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(says(bad), fails("auth", false));
+  const id = await asking(replica);
+  await cluster.untilState(id, "E0");
+  replica.models.enqueue(says(bad), says(bad), says(good));
+  await replica.machine.update(id, async (bundle) => await retryTurn(bundle), { acquire: true });
+  await cluster.untilIdle(id);
+  expect((await shown(id)).at(-1)).toBe(`assistant: ${bad} (invalid)`);
+  expect(replica.models.requests).toHaveLength(4);
 });
 
 describe("what is asked for holds for its own turn", () => {

@@ -23,7 +23,6 @@ export async function editMessageCommand(
   if (body.model !== undefined) checkModelFits(body, body.model, context);
   await checkResponseFormat(body.response_format, context);
   const content = partsOf(body.content, context);
-  await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, [
     "editMessage",
     id,

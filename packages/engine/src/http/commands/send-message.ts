@@ -21,7 +21,6 @@ export async function sendMessageCommand(
   checkModelWish(body, context);
   await checkResponseFormat(body.response_format, context);
   const content = partsOf(body.content, context);
-  await checkResponseFormat(body.response_format, context);
   const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
   return await update(context.machine, id, key, "http.send_message", async (bundle) => {
     checkModelFits(body, bundle.chat.model, context);

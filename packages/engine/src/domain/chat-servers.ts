@@ -1,4 +1,4 @@
-import type { ChatMcpServer, McpServer } from "@parley/protocol";
+import type { ChatMcpServer, ChatNotice, McpServer } from "@parley/protocol";
 
 /** What is not said of a chat's MCP server is so. */
 export const mcpServerDefaults = {
@@ -26,6 +26,16 @@ export function shownServer(server: McpServer): ChatMcpServer {
     timeout_seconds: server.timeout_seconds ?? mcpServerDefaults.timeout_seconds,
     output_bytes: server.output_bytes ?? mcpServerDefaults.output_bytes,
   };
+}
+
+/** Whether a notice outlives a change of the list: it does not where its server is gone, or is another one now. */
+export function stillStands(
+  before: readonly ChatMcpServer[],
+  after: readonly ChatMcpServer[],
+): (notice: ChatNotice) => boolean {
+  const urlIn = (servers: readonly ChatMcpServer[], name: string): string | undefined =>
+    servers.find((server) => server.name === name)?.url;
+  return ({ server }) => urlIn(before, server) === urlIn(after, server);
 }
 
 /** Queries hold keys as often as not. */

@@ -170,6 +170,28 @@ describe("a change of the list", () => {
     expect(body.chat.mcp_servers).toEqual([shown]);
   });
 
+  test("ends what is told of servers that it takes away, and of no others", async () => {
+    const elsewhere = { ...oauth, name: "moved" };
+    const { id } = await made([whole, oauth, elsewhere]);
+    const notice = (server: string): object => ({
+      kind: "tool_server_down",
+      server,
+      problem: "nothing listens there",
+      since: "2026-01-01T00:00:00.000Z",
+    });
+    const notices = ["workspace", "tickets", "far", "moved"].map(notice);
+    await db.database.write(
+      async (tx) =>
+        await tx.exec(
+          `update parley.chats set notices = '${JSON.stringify(notices)}' where id = '${id}'`,
+        ),
+      { operation: "test" },
+    );
+    const moved = { ...elsewhere, url: "https://other.example.com/mcp" };
+    const { body } = await patch(id, [oauth, moved]);
+    expect(body.chat.notices).toEqual([notice("workspace"), notice("far")]);
+  });
+
   test("is the owner's alone", async () => {
     const { id } = await made([whole]);
     const as = await http.newCaller();

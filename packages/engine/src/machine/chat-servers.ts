@@ -1,5 +1,5 @@
 import type { McpServer } from "@parley/protocol";
-import { shownServer, withKeptSecrets } from "../domain/chat-servers.ts";
+import { shownServer, stillStands, withKeptSecrets } from "../domain/chat-servers.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import { SealBroken, type Sealer } from "../lib/seal.ts";
 import type { Sql, WriteTx } from "../postgres/sql.ts";
@@ -13,7 +13,11 @@ export interface ServersRead {
 }
 
 /** The columns that show a chat's servers. */
-export type ShownServers = Required<Pick<MetadataChanges, "mcp_servers" | "mcp_revision">>;
+export type ShownServers = Required<
+  Pick<MetadataChanges, "mcp_servers" | "mcp_revision" | "notices">
+>;
+
+type Bringer = Pick<ChatRow, "id" | "mcp_servers" | "mcp_revision" | "notices">;
 
 /** The MCP servers that chats bring along, with their secrets: sealed, and outside of the chat's own row. */
 export class ChatServers {
@@ -30,34 +34,28 @@ export class ChatServers {
   }
 
   /** Replaces the servers of a chat whose row is locked. What it gives is to be written to that row. */
-  async replace(
-    tx: WriteTx,
-    chat: Pick<ChatRow, "id" | "mcp_revision">,
-    given: readonly McpServer[],
-  ): Promise<ShownServers> {
+  async replace(tx: WriteTx, chat: Bringer, given: readonly McpServer[]): Promise<ShownServers> {
     const old = chat.mcp_revision === 0 ? [] : (await this.read(tx, chat.id)).servers;
     return await this.#write(tx, chat, withKeptSecrets(given, old ?? []));
   }
 
   /** Gives a chat that is being made the servers of another one. */
-  async copy(
-    tx: WriteTx,
-    from: Pick<ChatRow, "id">,
-    to: Pick<ChatRow, "id" | "mcp_revision">,
-  ): Promise<ShownServers> {
+  async copy(tx: WriteTx, from: Pick<ChatRow, "id">, to: Bringer): Promise<ShownServers> {
     const { servers } = await this.read(tx, from.id);
     return await this.#write(tx, to, servers ?? []);
   }
 
   async #write(
     tx: WriteTx,
-    { id, mcp_revision: before }: Pick<ChatRow, "id" | "mcp_revision">,
+    { id, mcp_servers: before, mcp_revision, notices }: Bringer,
     servers: readonly McpServer[],
   ): Promise<ShownServers> {
-    const revision = before + 1;
+    const revision = mcp_revision + 1;
     const sealed = this.#sealer.seal(JSON.stringify(servers), placeOf(id));
     await writeSealedServers(tx, id, { revision, sealed });
-    return { mcp_servers: servers.map(shownServer), mcp_revision: revision };
+    const shown = servers.map(shownServer);
+    const stands = stillStands(before, shown);
+    return { mcp_servers: shown, mcp_revision: revision, notices: notices.filter(stands) };
   }
 
   #open(sealed: Uint8Array, chatId: string): McpServer[] | null {

@@ -45,6 +45,7 @@ export type ChatChanges = Partial<
     | "family_budget"
     | "mcp_servers"
     | "mcp_revision"
+    | "notices"
     | "status"
     | "archived"
     | "worker_id"
@@ -80,6 +81,7 @@ export type MetadataChanges = Pick<
   | "fallback_models"
   | "mcp_servers"
   | "mcp_revision"
+  | "notices"
 >;
 
 /** Likewise: what bounds what a chat may do and spend. */
@@ -161,6 +163,7 @@ const jsonColumns = new Set([
   "fallback_models",
   "attempt_models",
   "mcp_servers",
+  "notices",
   "last_error",
   "retry_state",
 ]);

@@ -57,7 +57,7 @@ function assertReachable(name: string, url: string, { reach }: ChatServersPolicy
 export async function replaceServers(
   context: HttpContext,
   tx: WriteTx,
-  chat: Pick<ChatRow, "id" | "mcp_revision">,
+  chat: ChatRow,
   given: readonly McpServer[] | undefined,
 ): Promise<Partial<ShownServers>> {
   const { chatServers } = context;

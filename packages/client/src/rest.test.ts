@@ -37,6 +37,7 @@ describe("each call", () => {
     ],
     ["GET", api, (c) => c.getChat(chatId), null],
     ["GET", "/api/v1/files/f%2F1", (c) => c.getFile("f/1"), null],
+    ["GET", "/api/v1/files?limit=2", (c) => c.listFiles({ limit: 2 }), null],
     ["POST", "/api/v1/files/f1/links", (c) => c.fileUrl("f1"), null],
     ["DELETE", "/api/v1/files/f1", (c) => c.deleteFile("f1"), null],
     ["PATCH", api, (c) => c.patchChat(chatId, { pinned: true }), { pinned: true }],

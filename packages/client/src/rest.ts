@@ -16,6 +16,8 @@ import type {
   InterruptAnswer,
   ListChatsAnswer,
   ListChatsQuery,
+  ListFilesAnswer,
+  ListFilesQuery,
   ListMessagesAnswer,
   ListMessagesQuery,
   MessageVersionsAnswer,
@@ -283,6 +285,12 @@ export function createRest(context: ClientContext) {
       });
       return (answer.body as FileAnswer).file;
     },
+
+    /** The caller's files whose bytes are there, the newest first. */
+    listFiles: (
+      query: Partial<ListFilesQuery> = {},
+      options?: CallOptions,
+    ): Promise<ListFilesAnswer> => read(`${api}/files`, query, options),
 
     getFile: async (fileId: string, options?: CallOptions): Promise<StoredFile> =>
       (await read<FileAnswer>(filePath(fileId), {}, options)).file,

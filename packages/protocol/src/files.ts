@@ -21,6 +21,26 @@ export const uploadFileQuerySchema = z.strictObject({
   name: z.string().min(1).max(limits.fileNameCharsMax).optional(),
 });
 
+export const listFilesQuerySchema = z.strictObject({
+  limit: z
+    .string()
+    .regex(/^[0-9]{1,3}$/, "a whole number")
+    .transform(Number)
+    .pipe(z.int().min(1).max(limits.pageFilesMax))
+    .optional(),
+  /** The id of a file: only older ones. */
+  before: z.uuid().optional(),
+});
+
+export const listFilesAnswerSchema = z.object({
+  files: z.array(fileSchema),
+  has_more: z.boolean(),
+  /** What the caller's files take together, those included that are just being uploaded. */
+  bytes_used: z.int().nonnegative(),
+  /** Null: they may take any amount. */
+  bytes_max: z.int().nonnegative().nullable(),
+});
+
 /** What a signed link carries instead of a token: both or none. */
 export const fileContentQuerySchema = z.strictObject({
   /** Seconds since 1970. */
@@ -38,5 +58,7 @@ export const fileLinkAnswerSchema = z.object({
 });
 
 export type StoredFile = z.infer<typeof fileSchema>;
+export type ListFilesQuery = z.infer<typeof listFilesQuerySchema>;
+export type ListFilesAnswer = z.infer<typeof listFilesAnswerSchema>;
 export type FileAnswer = z.infer<typeof fileAnswerSchema>;
 export type FileLinkAnswer = z.infer<typeof fileLinkAnswerSchema>;

@@ -29,4 +29,5 @@ export const limits = {
   fileBytesMax: 10 * 1024 * 1024,
   filesPerChatMax: 50,
   fileNameCharsMax: 255,
+  pageFilesMax: 100,
 } as const;

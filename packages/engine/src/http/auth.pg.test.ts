@@ -58,6 +58,7 @@ const routes: [string, string, unknown?][] = [
   ["GET", "/owners/ID/budget"],
   ["PUT", "/owners/ID/budget", { budget: null }],
   ["POST", "/files", {}],
+  ["GET", "/files"],
   ["GET", "/files/ID"],
   ["GET", "/files/ID/content"],
   ["POST", "/files/ID/links", {}],

@@ -290,6 +290,29 @@ describe("limits", () => {
     expect((await upload("x", { as: owner })).status).toBe(409);
   });
 
+  test("who has no room finds what takes it", async () => {
+    const owner = await http.newCaller();
+    const list = async (query = "") =>
+      (await http.call("GET", `${api}/files${query}`, { as: owner })).body;
+    const bytes_max = 8 * fileBytesMax;
+    expect(await list()).toEqual({ files: [], has_more: false, bytes_used: 0, bytes_max });
+    const files: StoredFile[] = [];
+    for (const text of ["1", "22", "333"]) {
+      // oxlint-disable-next-line no-await-in-loop
+      files.unshift(await stored(text, { as: owner }));
+    }
+    expect(await list()).toEqual({ files, has_more: false, bytes_used: 6, bytes_max });
+    expect(await list("?limit=2")).toMatchObject({ files: files.slice(0, 2), has_more: true });
+    expect(await list(`?limit=2&before=${files[1]?.id}`)).toMatchObject({
+      files: files.slice(2),
+      has_more: false,
+    });
+    await http.call("DELETE", `${api}/files/${files[0]?.id}`, { as: owner });
+    expect(await list()).toMatchObject({ files: files.slice(1), bytes_used: 3 });
+    const bad = await http.call("GET", `${api}/files?limit=1000`, { as: owner });
+    expect(bad.status).toBe(400);
+  });
+
   test("types that are not taken are refused by content", async () => {
     const strict = await startHttpServer(db.database, {
       limits: { fileTypes: ["image/*", "application/pdf"] },

@@ -106,6 +106,34 @@ export async function readFile(
   return row;
 }
 
+/** The owner's files whose bytes are there, the newest first: ids sort by time. */
+export async function listFiles(
+  sql: Pick<Sql, "query">,
+  ownerId: string,
+  before: string | null,
+  limit: number,
+): Promise<FileRow[]> {
+  return await sql.query<FileRow>({
+    name: "files.list",
+    text: `select ${columns} from parley.files
+           where owner_id = $1 and state = 'ready' and coalesce(expires_at > parley.now(), true)
+             and ($2::uuid is null or id < $2)
+           order by id desc limit $3`,
+    values: [ownerId, before, limit],
+  });
+}
+
+/** What an owner's files take, uploads under way included: what a new one is judged by. */
+export async function bytesUsed(sql: Pick<Sql, "query">, ownerId: string): Promise<number> {
+  const [row] = await sql.query<{ bytes: number }>({
+    name: "files.bytes_used",
+    text: `select coalesce(sum(size_bytes), 0)::bigint as bytes from parley.files
+           where owner_id = $1 and state <> 'expired'`,
+    values: [ownerId],
+  });
+  return row?.bytes ?? 0;
+}
+
 /** Those of the files that the chat refers to. */
 export async function readChatFiles(
   sql: Pick<Sql, "query">,

@@ -1,6 +1,6 @@
-import type { FileAnswer, FileLinkAnswer } from "@parley/protocol";
+import type { FileAnswer, FileLinkAnswer, ListFilesAnswer, ListFilesQuery } from "@parley/protocol";
 import { FileExpired, FileNotFound, type FileRow } from "../../domain/files.ts";
-import { deleteFile, readFile } from "../../store/files.ts";
+import { bytesUsed, deleteFile, listFiles, readFile } from "../../store/files.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { fileOf } from "../files/file-of.ts";
@@ -32,6 +32,27 @@ export async function linkedFile(context: HttpContext, fileId: string): Promise<
   const row = await find(context, fileId);
   if (row === undefined) throw new FileNotFound(fileId);
   return alive(row);
+}
+
+const pageFilesDefault = 50;
+
+export async function listFilesCommand(
+  { database, limits }: HttpContext,
+  { principalId }: Caller,
+  { before, limit = pageFilesDefault }: ListFilesQuery,
+): Promise<ListFilesAnswer> {
+  const sql = reader(database, "http.list_files");
+  const [rows, bytes_used] = await Promise.all([
+    listFiles(sql, principalId, before ?? null, limit + 1),
+    bytesUsed(sql, principalId),
+  ]);
+  const { fileBytesPerOwnerMax } = limits;
+  return {
+    files: rows.slice(0, limit).map(fileOf),
+    has_more: rows.length > limit,
+    bytes_used,
+    bytes_max: fileBytesPerOwnerMax === 0 ? null : fileBytesPerOwnerMax,
+  };
 }
 
 export async function fileCommand(

@@ -3,10 +3,17 @@ import {
   fileAnswerSchema,
   fileContentQuerySchema,
   fileLinkAnswerSchema,
+  listFilesAnswerSchema,
+  listFilesQuerySchema,
 } from "@parley/protocol";
 import { z } from "zod";
 import type { App } from "../app.ts";
-import { deleteFileCommand, fileCommand, fileLinkCommand } from "../commands/files.ts";
+import {
+  deleteFileCommand,
+  fileCommand,
+  fileLinkCommand,
+  listFilesCommand,
+} from "../commands/files.ts";
 import { sendContent } from "../files/content.ts";
 import { answers, bodyRefusals } from "../openapi.ts";
 import type { StreamContext } from "../transports/open.ts";
@@ -17,6 +24,19 @@ const tags = ["files"];
 
 /** Everything about files but the upload, whose body is of another kind (`upload.ts`). */
 export function fileRoutes(app: App, context: StreamContext): void {
+  app.route({
+    method: "GET",
+    url: "/files",
+    schema: {
+      operationId: "listFiles",
+      tags,
+      summary: "The caller's files, the newest first, and what they take",
+      querystring: listFilesQuerySchema,
+      response: answers({ 200: listFilesAnswerSchema }),
+    },
+    handler: async ({ caller, query }) => await listFilesCommand(context, caller, query),
+  });
+
   app.route({
     method: "GET",
     url: "/files/:file_id",

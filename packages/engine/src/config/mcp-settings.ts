@@ -2,8 +2,15 @@ import { limits } from "@parley/protocol";
 import { BadValue, integer, type Parser, text } from "./parsers.ts";
 import { optional, setting } from "./setting.ts";
 
-const hostPattern =
-  /^(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$|^[\d.]+\/\d{1,2}$|^\[?[0-9a-f:.]+\]?(?:\/\d{1,3})?$/i;
+const octet = "(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)";
+const hostPattern = new RegExp(
+  [
+    "^(?:\\*\\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?$",
+    `^${octet}(?:\\.${octet}){3}/(?:3[0-2]|[12]?\\d)$`,
+    "^\\[?[0-9a-f:.]*:[0-9a-f:.]*\\]?(?:/(?:12[0-8]|1[01]\\d|\\d\\d?))?$",
+  ].join("|"),
+  "i",
+);
 
 const hosts: Parser<readonly string[]> = {
   accepts: "host names, IP addresses or networks with commas between them",

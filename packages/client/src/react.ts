@@ -1,8 +1,10 @@
 export { ParleyProvider, useClient } from "./react/provider.ts";
 export {
   useChat,
+  useChatControls,
   useChatStore,
   useChatValue,
+  type ChatControls,
   type ChatStoreView,
   type UseChat,
 } from "./react/use-chat.ts";

@@ -106,9 +106,11 @@ describe("useChat", () => {
 
   it("loads older messages and says so", async () => {
     let older: () => Promise<void> = async () => {};
+    const stable = new Set<unknown>();
     function Older() {
       const { transcript, loadOlder, loadingOlder } = useChat(chatId);
       older = loadOlder;
+      useEffect(() => void stable.add(loadOlder));
       return view(`${transcript.messages.length} ${loadingOlder}`);
     }
     page.render(h(Older));
@@ -127,6 +129,7 @@ describe("useChat", () => {
       await loading;
     });
     expect(shown()).toBe("2 false");
+    expect(stable.size).toBe(1);
   });
 
   it("says what is missing where there is no provider", () => {

@@ -22,26 +22,33 @@ export function useChatStore(chatId: string): ChatStoreView {
   );
 }
 
-export interface UseChat extends ChatState {
+export interface ChatControls {
   /** Brings one page of older messages, while `transcript.hasMore`. */
   readonly loadOlder: () => Promise<void>;
   /** Tries again once the connection has ended for good: after a new token is there, say. */
   readonly reconnect: () => void;
 }
 
-/** All that is known of a chat, live. Renders with every change: for parts of it use `useChatValue`. */
-export function useChat(chatId: string): UseChat {
+/** What can be done with a chat's store. Renders nothing, and is stable for as long as client and chat are. */
+export function useChatControls(chatId: string): ChatControls {
   const stores = useStores();
-  const { getState, subscribe } = useChatStore(chatId);
-  const state = useSyncExternalStore(subscribe, getState, () => emptyChatState);
-  const actions = useMemo(
+  return useMemo(
     () => ({
       loadOlder: () => stores.chat(chatId).loadOlder(),
       reconnect: () => stores.chat(chatId).reconnect(),
     }),
     [stores, chatId],
   );
-  return useMemo(() => ({ ...state, ...actions }), [state, actions]);
+}
+
+export interface UseChat extends ChatState, ChatControls {}
+
+/** All that is known of a chat, live. Renders with every change: for parts of it use `useChatValue`. */
+export function useChat(chatId: string): UseChat {
+  const controls = useChatControls(chatId);
+  const { getState, subscribe } = useChatStore(chatId);
+  const state = useSyncExternalStore(subscribe, getState, () => emptyChatState);
+  return useMemo(() => ({ ...state, ...controls }), [state, controls]);
 }
 
 /**

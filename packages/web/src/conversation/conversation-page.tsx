@@ -1,4 +1,4 @@
-import { useChat } from "@parley/client/react";
+import { useChatControls, useChatValue } from "@parley/client/react";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
 import { Composer } from "../composer/composer.tsx";
@@ -14,13 +14,18 @@ import { Thread } from "./thread.tsx";
 
 /** One chat: its transcript, live, and the composer under it. */
 export function ConversationPage({ chatId }: { chatId: string }): ReactNode {
-  const { transcript, ended, loadOlder } = useChat(chatId);
-  if (ended !== null && transcript.chat === null) return <Gone error={ended} />;
+  // Not the whole chat: with each live part everything below would be drawn again.
+  const ready = useChatValue(chatId, ({ transcript }) => transcript.ready);
+  const gone = useChatValue(chatId, ({ transcript, ended }) =>
+    transcript.chat === null ? ended : null,
+  );
+  const { loadOlder } = useChatControls(chatId);
+  if (gone !== null) return <Gone error={gone} />;
   return (
     <div className="flex h-full min-h-0 flex-col">
       <ChatHeader chatId={chatId} />
       <main id="main" tabIndex={-1} className="flex min-h-0 flex-1 flex-col outline-none">
-        {transcript.ready ? (
+        {ready ? (
           <Thread chatId={chatId} loadOlder={loadOlder} />
         ) : (
           <div className="grid flex-1 animate-fade place-items-center text-ink-muted [animation-delay:300ms] [animation-fill-mode:backwards]">

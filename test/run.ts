@@ -31,6 +31,7 @@ const checks: [name: string, command: string, args: string[]][] = [
   ["typecheck", bin("tsc"), ["--noEmit", "-p", "tsconfig.json"]],
   ["typecheck web", bin("tsc"), ["--noEmit", "-p", "packages/web/tsconfig.json"]],
   ["typecheck web tests", bin("tsc"), ["--noEmit", "-p", "packages/web/test/tsconfig.json"]],
+  ["typecheck example", bin("tsc"), ["--noEmit", "-p", "examples/react-chat/tsconfig.json"]],
   ["lint", bin("oxlint"), ["--type-aware"]],
   ["format", bin("oxfmt"), ["--check", "."]],
   ["knip", bin("knip"), []],

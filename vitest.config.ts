@@ -4,6 +4,7 @@ import { chromium, natsServer, postgresServers, systemdAnalyze } from "./test/se
 const tests = (suffix: string): string[] => [
   `packages/*/src/**/*${suffix}`,
   `packages/*/test/**/*${suffix}`,
+  `packages/*/sim/**/*${suffix}`,
   `test/**/*${suffix}`,
 ];
 

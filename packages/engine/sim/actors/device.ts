@@ -1,0 +1,55 @@
+import { createClient, type Client, type Runtime } from "@parley/client";
+import type { HttpConnection, HttpNetwork } from "../network/http.ts";
+import { SimProcess } from "../process.ts";
+import type { Rng } from "../rng.ts";
+import type { Scheduler } from "../scheduler.ts";
+
+/** A client's machine: the real SDK in a process of its own, behind a load balancer. */
+export class Device {
+  readonly process: SimProcess;
+  readonly client: Client;
+  /** Connections that were opened, the newest last; bounded. */
+  readonly connections: HttpConnection[] = [];
+
+  constructor(options: {
+    readonly name: string;
+    readonly token: string;
+    readonly scheduler: Scheduler;
+    readonly network: HttpNetwork;
+    readonly rng: Rng;
+  }) {
+    const { name, token, scheduler, network, rng } = options;
+    this.process = new SimProcess({ name, scheduler, rng: rng.fork("timers") });
+    const chance = rng.fork("sdk");
+    const balancer = rng.fork("balancer");
+    const choose = (): string | null => {
+      const { hosts } = network;
+      return hosts.length === 0 ? null : balancer.pick(hosts);
+    };
+    this.client = createClient({
+      baseUrl: "http://parley",
+      token,
+      fetch: network.fetchOf(this.process, choose, (connection) => this.#opened(connection)),
+      runtime: runtimeOf(this.process, name, chance),
+      webSockets: null,
+    });
+  }
+
+  #opened(connection: HttpConnection): void {
+    this.connections.push(connection);
+    if (this.connections.length > connectionsKept) this.connections.shift();
+  }
+}
+
+const connectionsKept = 16;
+
+function runtimeOf({ clock }: SimProcess, name: string, rng: Rng): Runtime {
+  let uuids = 0;
+  return {
+    monotonicMs: () => clock.monotonic(),
+    wallMs: () => clock.now(),
+    random: () => rng.float(),
+    uuid: () => `key-${name}-${++uuids}`,
+    timer: (ms, label, fn) => clock.timer(ms, label, fn),
+  };
+}

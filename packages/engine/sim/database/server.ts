@@ -1,0 +1,422 @@
+import { Pipe } from "../network/pipe.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { SimProcess } from "../process.ts";
+import type { Rng } from "../rng.ts";
+import type { Trace } from "../trace.ts";
+import type { Backend } from "./backend.ts";
+import { Session, type Unit } from "./session.ts";
+import { noticePrefix } from "./shadows.ts";
+import {
+  errorFrame,
+  frame,
+  framesOf,
+  int32,
+  messageOfNotice,
+  parseComplete,
+  queryFrame,
+  readyIdle,
+  textsOf,
+  zeroEnded,
+  type ServerError,
+} from "./wire.ts";
+
+/** What a checker hears: a transaction that is in force, with what it did to the rows that matter. */
+export interface Committed {
+  readonly process: SimProcess;
+  readonly statements: readonly string[];
+  readonly changes: readonly Change[];
+}
+
+export interface Change {
+  readonly table: string;
+  readonly op: "INSERT" | "UPDATE" | "DELETE";
+  readonly was: Record<string, unknown> | null;
+  readonly now: Record<string, unknown> | null;
+}
+
+/** What goes wrong with one unit. */
+export type UnitFault =
+  | { readonly kind: "reset_before" }
+  | { readonly kind: "reset_after" }
+  | { readonly kind: "error"; readonly error: ServerError }
+  | { readonly kind: "slow"; readonly ms: number };
+
+/** How the network and the server behave. */
+export interface DatabaseWeather {
+  /** One way, in milliseconds. */
+  latencyMs(process: SimProcess): number;
+  /** Whether the server answers at all; where it does not, connections are refused. */
+  readonly databaseUp: boolean;
+  /** Whether anything gets through between the two now. */
+  reachesDatabase(process: SimProcess): boolean;
+  faultOf(unit: Unit): UnitFault | null;
+  /** When a notification arrives, each entry a copy; none: it is lost. */
+  notification(process: SimProcess): readonly number[];
+}
+
+/** Bugs put in on purpose, by `mutations/`. */
+export interface Sabotage {
+  /** Another text for a statement. */
+  rewrite?: (this: void, name: string, text: string) => string;
+  /** Says that it has committed, and rolls back. */
+  lies?(unit: Unit): boolean;
+  /** Never answers. */
+  swallows?(unit: Unit): boolean;
+}
+
+export interface ClientEnd {
+  receive(bytes: Buffer): void;
+  broken(error: Error): void;
+}
+
+/** A transaction whose client says nothing, since it is paused, gone or cut off, holds up everybody here: it is ended soon. */
+const idleTransactionMs = 200;
+
+/** Whoever else leaves a transaction open for so long waits for something else inside of it. */
+export const stalledTransactionMs = 2_000;
+
+/**
+ * One PostgreSQL for all replicas. Its one session is lent to one transaction at a time; the simulated sessions, their
+ * locks and their notifications are kept here.
+ */
+export class DatabaseServer {
+  readonly #backend: Backend;
+  readonly #scheduler: Scheduler;
+  readonly #trace: Trace;
+  readonly #rng: Rng;
+  readonly #weather: DatabaseWeather;
+  readonly #sessions = new Map<Session, ClientEnd>();
+  readonly #waiting: Unit[] = [];
+  #holder: Session | null = null;
+  #changes: Change[] = [];
+  /** What the server does on its own account, once no transaction is open. */
+  #chores: string[] = [];
+  #pids = 100;
+  #lastPid = 0;
+  readonly committed: ((committed: Committed) => void)[] = [];
+  /** Told of a transaction whose client lives, and does not go on. */
+  onStalled: (unit: string, process: SimProcess) => void = () => {};
+  sabotage: Sabotage = {};
+  statements = 0;
+
+  constructor(deps: {
+    backend: Backend;
+    scheduler: Scheduler;
+    trace: Trace;
+    rng: Rng;
+    weather: DatabaseWeather;
+  }) {
+    this.#backend = deps.backend;
+    this.#scheduler = deps.scheduler;
+    this.#trace = deps.trace;
+    this.#rng = deps.rng;
+    this.#weather = deps.weather;
+  }
+
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.keys()];
+  }
+
+  /** Whether a transaction is open: what is committed can be read at other times. */
+  get busy(): boolean {
+    return this.#holder !== null;
+  }
+
+  /** Reads what is committed, in no time. Only while no transaction is open. */
+  peek(sql: string): Record<string, string | null>[] {
+    if (this.busy) throw new Error("a transaction is open");
+    return this.#backend.sql(sql);
+  }
+
+  /** Null where nobody answers. */
+  connect(process: SimProcess, end: ClientEnd): Session | null {
+    if (!this.#weather.databaseUp) return null;
+    const down = new Pipe({
+      scheduler: this.#scheduler,
+      latencyMs: () => this.#weather.latencyMs(process),
+      passes: () => this.#weather.reachesDatabase(process),
+      deliver: (fn) => process.deliver(fn),
+    });
+    const session = new Session(++this.#pids, process, down);
+    this.#sessions.set(session, end);
+    return session;
+  }
+
+  receive(session: Session, bytes: Buffer): void {
+    if (session.over) return;
+    for (const unit of session.receive(bytes)) {
+      if (unit.label === "startup") this.#greet(session);
+      else if (unit.label === "X") this.close(session);
+      else this.#waiting.push(unit);
+    }
+    this.#pump();
+  }
+
+  /** The connection is gone, for the server too: what was open is rolled back, and its locks are free. */
+  close(session: Session, error: Error | null = null): void {
+    if (session.over) return;
+    session.over = true;
+    const end = this.#sessions.get(session);
+    this.#sessions.delete(session);
+    for (let i = this.#waiting.length - 1; i >= 0; i--) {
+      if (this.#waiting[i]?.session === session) this.#waiting.splice(i, 1);
+    }
+    if (this.#holder === session) {
+      this.#backend.sql("rollback");
+      this.#changes = [];
+      this.#holder = null;
+    }
+    this.#chores.push(`delete from parley_sim.advisory_locks where pid = ${session.pid}`);
+    if (error && end) {
+      this.#trace.add(session.process.name, `db ${session.pid} lost: ${error.message}`);
+      session.down.send(() => end.broken(error));
+    }
+    this.#pump();
+  }
+
+  #greet(session: Session): void {
+    const parameters: [string, string][] = [
+      ["server_version", "18.4"],
+      ["client_encoding", "UTF8"],
+      ["DateStyle", "ISO, MDY"],
+      ["standard_conforming_strings", "on"],
+    ];
+    this.#answer(
+      session,
+      Buffer.concat([
+        frame("R", int32(0)),
+        ...parameters.map(([name, value]) => frame("S", zeroEnded(name, value))),
+        frame("K", Buffer.concat([int32(session.pid), int32(1)])),
+        readyIdle,
+      ]),
+    );
+  }
+
+  #pump(): void {
+    for (;;) {
+      if (this.#holder === null)
+        for (const chore of this.#chores.splice(0)) this.#backend.sql(chore);
+      const holder = this.#holder;
+      const next = this.#waiting.findIndex(({ session }) => holder === null || session === holder);
+      if (next < 0) return;
+      const [unit] = this.#waiting.splice(next, 1);
+      if (unit) this.#run(unit);
+    }
+  }
+
+  #run(unit: Unit): void {
+    const { session } = unit;
+    const fault = this.#weather.faultOf(unit);
+    const { name } = session.process;
+    if (fault !== null)
+      this.#trace.add(name, `db ${session.pid} fault ${fault.kind} ${unit.label}`);
+    if (fault?.kind === "reset_before") return this.close(session, lost());
+    if (fault?.kind === "error") {
+      this.#fail(unit, fault.error);
+      return;
+    }
+    const answer = this.sabotage.lies?.(unit) === true ? this.#lie(unit) : this.#execute(unit);
+    if (this.sabotage.swallows?.(unit) === true) return this.#watchIdle(session);
+    if (fault?.kind === "reset_after") return this.close(session, lost());
+    this.#answer(session, answer, fault?.kind === "slow" ? fault.ms : 0);
+    this.#watchIdle(session);
+  }
+
+  #lie(unit: Unit): Buffer {
+    this.#execute({ ...unit, frames: framesOf(queryFrame("rollback")) });
+    return Buffer.concat([frame("C", zeroEnded("COMMIT")), readyIdle]);
+  }
+
+  /** A write that goes around everything, as a careless hand in the database would make it. */
+  rogue(process: SimProcess, sql: string): void {
+    if (this.busy) return;
+    const changes = framesOf(this.#backend.run(queryFrame(sql)))
+      .filter(({ type }) => type === "N")
+      .map(({ bytes }) => changeOf(messageOfNotice(bytes).slice(noticePrefix.length)));
+    for (const listener of this.committed) listener({ process, statements: ["rogue"], changes });
+  }
+
+  /** As when the statement itself had failed: what was open is in error. */
+  #fail({ session, text }: Unit, error: ServerError): void {
+    if (error.severity === "FATAL") {
+      // Goes out before the end of the connection does.
+      this.#answer(session, errorFrame(error));
+      this.close(session, lost());
+      return;
+    }
+    if (text === "commit" || text === "rollback") {
+      // Whatever it fails with, the transaction is over.
+      this.#execute({ session, frames: framesOf(queryFrame("rollback")), label: "rollback", text });
+    } else if (session.status === "T") {
+      this.#backend.run(failingQuery);
+      session.status = "E";
+    }
+    const ready = frame("Z", Buffer.from(session.status));
+    this.#answer(session, Buffer.concat([errorFrame(error), ready]));
+    this.#watchIdle(session);
+  }
+
+  #execute(unit: Unit): Buffer {
+    const { session, text } = unit;
+    this.statements += 1;
+    if (text !== null && /^listen\b/i.test(text)) {
+      session.listens = true;
+      return Buffer.concat([frame("C", zeroEnded("LISTEN")), readyIdle]);
+    }
+    if (session.status === "I" && text !== null && /^set (?!local)/i.test(text)) {
+      return Buffer.concat([frame("C", zeroEnded("SET")), readyIdle]);
+    }
+    const { messages, parsed, synthetic } = this.#prepare(unit);
+    const answer = this.#backend.run(messages);
+    session.transaction.push(unit.label);
+    const out = this.#digest(session, answer, parsed);
+    this.#trace.add(
+      session.process.name,
+      `db ${session.pid} ${unit.label} ${session.status}${outcomeOf(answer)}`,
+    );
+    return synthetic ? Buffer.concat([parseComplete, out]) : out;
+  }
+
+  /** Statements are prepared once for all, under the names that every connection gives them. */
+  #prepare({ session, frames }: Unit): {
+    messages: Buffer;
+    parsed: [name: string, text: string] | null;
+    synthetic: boolean;
+  } {
+    const { prepared } = this.#backend;
+    let parsed: [string, string] | null = null;
+    let synthetic = false;
+    const messages: Buffer[] = [];
+    let looksAtSession = false;
+    for (const { type, bytes } of frames) {
+      if (type !== "P") {
+        if (type === "B") {
+          const name = textsOf(bytes.subarray(5), 2)[1] ?? "";
+          looksAtSession = sessionPattern.test(parsed?.[1] ?? prepared.get(name) ?? "");
+        }
+        messages.push(bytes);
+        continue;
+      }
+      const [name = "", text = ""] = textsOf(bytes.subarray(5), 2);
+      if (prepared.has(name)) {
+        synthetic = true;
+        continue;
+      }
+      const rewritten = this.sabotage.rewrite?.(name, text) ?? text;
+      parsed = [name, rewritten];
+      const types = bytes.subarray(5 + Buffer.byteLength(name) + Buffer.byteLength(text) + 2);
+      messages.push(frame("P", Buffer.concat([zeroEnded(name, rewritten), types])));
+    }
+    if (looksAtSession && this.#lastPid !== session.pid) {
+      this.#backend.sql(
+        `select set_config('parley_sim.pid', '${session.pid}', false),
+           set_config('parley_sim.process', '${session.process.name}', false)`,
+      );
+      this.#lastPid = session.status === "I" ? session.pid : 0;
+    }
+    return { messages: Buffer.concat(messages), parsed, synthetic };
+  }
+
+  /** Takes out of the answer what is for others, and follows what became of the transaction. */
+  #digest(session: Session, answer: Buffer, parsed: [string, string] | null): Buffer {
+    const out: Buffer[] = [];
+    let committed = false;
+    for (const { type, bytes } of framesOf(answer)) {
+      if (type === "N") {
+        const notice = messageOfNotice(bytes);
+        if (notice.startsWith(noticePrefix)) {
+          this.#changes.push(changeOf(notice.slice(noticePrefix.length)));
+          continue;
+        }
+      }
+      if (type === "A") {
+        this.#notify(bytes);
+        continue;
+      }
+      if (type === "1" && parsed) this.#backend.prepared.set(...parsed);
+      if (type === "C")
+        committed = !/^(ROLLBACK|BEGIN)/.test(textsOf(bytes.subarray(5), 1)[0] ?? "");
+      if (type === "E") committed = false;
+      if (type === "Z") session.status = String.fromCharCode(bytes[5] ?? 0) as Session["status"];
+      out.push(bytes);
+    }
+    this.#holder = session.status === "I" ? null : session;
+    if (session.status === "I") this.#end(session, committed);
+    return Buffer.concat(out);
+  }
+
+  #end(session: Session, committed: boolean): void {
+    const statements = session.transaction;
+    session.transaction = [];
+    const changes = this.#changes;
+    this.#changes = [];
+    if (!committed || changes.length === 0) return;
+    for (const listener of this.committed) {
+      listener({ process: session.process, statements, changes });
+    }
+  }
+
+  #notify(bytes: Buffer): void {
+    for (const [session, end] of this.#sessions) {
+      if (!session.listens) continue;
+      for (const ms of this.#weather.notification(session.process)) {
+        // Not in the order of the connection, on purpose: nothing may depend on it.
+        this.#scheduler.after(ms, () => {
+          if (session.over || !this.#weather.reachesDatabase(session.process)) return;
+          session.process.deliver(() => end.receive(bytes));
+        });
+      }
+    }
+  }
+
+  #answer(session: Session, bytes: Buffer, slowMs = 0): void {
+    const end = this.#sessions.get(session);
+    if (!end) return;
+    session.down.send(() => end.receive(bytes), slowMs);
+  }
+
+  #watchIdle(session: Session): void {
+    if (session.status === "I") return;
+    const since = session.down.lastMs;
+    const check = (ms: number, then: () => void): void => {
+      this.#scheduler.after(since - this.#scheduler.nowMs + ms, () => {
+        if (!session.over && session.status !== "I" && session.down.lastMs === since) then();
+      });
+    };
+    check(idleTransactionMs + this.#rng.float() * 50, () => {
+      const { process } = session;
+      if (process.state === "running" && this.#weather.reachesDatabase(process)) return;
+      this.close(session, lost());
+    });
+    check(stalledTransactionMs, () => {
+      this.onStalled(session.transaction.join(", "), session.process);
+      this.close(session, lost());
+    });
+  }
+}
+
+/** What of the text makes a statement depend on whose session it is. */
+const sessionPattern = /pg_backend_pid|advisory|parley_sim\./;
+
+const failingQuery = frame("Q", zeroEnded("do $$ begin raise exception 'simulated'; end $$"));
+
+function lost(): Error {
+  return Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
+}
+
+function outcomeOf(answer: Buffer): string {
+  const error = framesOf(answer).find(({ type }) => type === "E");
+  if (error) return ` error: ${messageOfNotice(error.bytes).slice(0, 120)}`;
+  const rows = framesOf(answer).filter(({ type }) => type === "D").length;
+  return rows === 0 ? "" : ` ${rows} rows`;
+}
+
+function changeOf(json: string): Change {
+  const [table, op, was, now] = JSON.parse(json) as [
+    string,
+    Change["op"],
+    Change["was"],
+    Change["now"],
+  ];
+  return { table, op, was, now };
+}

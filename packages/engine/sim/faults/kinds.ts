@@ -1,0 +1,24 @@
+/** Everything that goes wrong, by name: what is counted, and what shrinking leaves out. */
+export const faultKinds = [
+  "crash",
+  "power_off",
+  "pause",
+  "long_pause",
+  "drain",
+  "rolling_restart",
+  "partition_database",
+  "partition_replicas",
+  "relay_drop",
+  "client_drop",
+  "client_partition",
+  "database_outage",
+  "slow_network",
+  "clock_skew",
+  "database_errors",
+  "lost_answers",
+  "slow_statements",
+  "bus",
+  "bus_dead",
+] as const;
+
+export type FaultKind = (typeof faultKinds)[number];

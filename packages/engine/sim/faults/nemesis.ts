@@ -1,0 +1,238 @@
+import type { Cluster } from "../cluster.ts";
+import type { User } from "../actors/user.ts";
+import type { SimProcess } from "../process.ts";
+import type { Rng } from "../rng.ts";
+import type { Scheduler } from "../scheduler.ts";
+import type { Trace } from "../trace.ts";
+import { calm, type Rates } from "../weather.ts";
+import { faultKinds, type FaultKind } from "./kinds.ts";
+
+/** Faults that are single happenings, with their mean distance in a run that has them. */
+const happenings = {
+  crash: 25_000,
+  power_off: 70_000,
+  pause: 30_000,
+  long_pause: 80_000,
+  drain: 60_000,
+  rolling_restart: 120_000,
+  partition_database: 50_000,
+  partition_replicas: 40_000,
+  relay_drop: 15_000,
+  client_drop: 10_000,
+  client_partition: 40_000,
+  database_outage: 90_000,
+  slow_network: 60_000,
+} as const satisfies Partial<Record<FaultKind, number>>;
+
+type Happening = keyof typeof happenings;
+
+/** How much of a run has trouble with its database and its notifications, a stretch at a time. */
+const stretchMs = { trouble: 12_000, calm: 15_000 };
+
+/** A replica that is down stays down for about this long. */
+const downMs = 4_000;
+
+const skewMsMax = 90_000;
+
+export interface NemesisOptions {
+  readonly cluster: Cluster;
+  readonly users: readonly User[];
+  readonly scheduler: Scheduler;
+  readonly trace: Trace;
+  readonly rng: Rng;
+  readonly without: readonly FaultKind[];
+  readonly only: readonly FaultKind[] | undefined;
+  readonly count: (kind: string) => void;
+}
+
+/** What goes wrong, and when. Each kind draws from a source of its own. */
+export class Nemesis {
+  readonly #options: NemesisOptions;
+  readonly #kinds: ReadonlySet<FaultKind>;
+  #over = false;
+
+  constructor(options: NemesisOptions) {
+    const { rng, without, only, cluster } = options;
+    this.#options = options;
+    // Not everything in every run: some bugs show only where nothing else hides them.
+    const draw = rng.fork("kinds");
+    const share = draw.pick([0, 0.3, 0.6, 1]);
+    const drawn = only ?? faultKinds.filter(() => draw.chance(share));
+    this.#kinds = new Set(drawn.filter((kind) => !without.includes(kind)));
+    if (this.#has("clock_skew")) {
+      const skew = rng.fork("clock_skew");
+      const skews = cluster.hosts.map(() => (skew.float() * 2 - 1) * skewMsMax);
+      cluster.skewMsOf = (host) => skews[cluster.hosts.indexOf(host)] ?? 0;
+    }
+  }
+
+  get kinds(): readonly FaultKind[] {
+    return [...this.#kinds];
+  }
+
+  start(): void {
+    for (const kind of Object.keys(happenings) as Happening[]) {
+      if (this.#has(kind)) this.#repeat(kind, this.#options.rng.fork(kind));
+    }
+    const stretches = this.#options.rng.fork("stretches");
+    const alternate = (trouble: boolean): void => {
+      if (this.#over) return;
+      this.#options.cluster.weather.rates = trouble ? this.#rates(stretches.fork("rates")) : calm;
+      const ms = stretches.exponential(trouble ? stretchMs.trouble : stretchMs.calm);
+      this.#options.scheduler.after(ms, () => alternate(!trouble));
+    };
+    alternate(false);
+  }
+
+  /** Heals everything, and brings up what is down. */
+  stop(): void {
+    this.#over = true;
+    const { cluster } = this.#options;
+    cluster.weather.clear();
+    for (const { process } of cluster.replicas) process.wake();
+    for (const { device } of this.#options.users) {
+      for (const connection of device.connections) connection.stall(false);
+    }
+    for (const host of cluster.hosts) cluster.start(host);
+  }
+
+  #has(kind: FaultKind): boolean {
+    return this.#kinds.has(kind);
+  }
+
+  #rates(rng: Rng): Rates {
+    const errors = this.#has("database_errors") ? 0.004 * rng.float() : 0;
+    const lost = this.#has("lost_answers") ? 0.004 * rng.float() : 0;
+    const dead = this.#has("bus_dead");
+    const bus = this.#has("bus") ? rng.float() : 0;
+    return {
+      resetBefore: lost / 2,
+      resetAfter: lost,
+      sqlError: errors,
+      slowStatement: this.#has("slow_statements") ? 0.02 * rng.float() : 0,
+      lostNotification: dead ? 1 : bus * 0.6,
+      doubledNotification: bus * 0.3,
+      lateNotification: bus * 0.5,
+    };
+  }
+
+  #repeat(kind: Happening, rng: Rng): void {
+    const { scheduler } = this.#options;
+    scheduler.after(rng.exponential(happenings[kind]), () => {
+      if (this.#over) return;
+      this.#happen(kind, rng);
+      this.#repeat(kind, rng);
+    });
+  }
+
+  #happen(kind: Happening, rng: Rng): void {
+    const { cluster, users, trace, count } = this.#options;
+    const up = cluster.replicas.filter(({ process }) => process.state !== "dead");
+    if (up.length === 0) return;
+    const victim = rng.pick(up);
+    const { host, process } = victim;
+    const note = (what: string): void => {
+      count(kind);
+      trace.add("nemesis", `${kind} ${what}`);
+    };
+    switch (kind) {
+      case "crash":
+        note(process.name);
+        cluster.kill(host, true);
+        return this.#later(rng.exponential(downMs), () => cluster.start(host));
+      case "power_off":
+        note(process.name);
+        cluster.kill(host, false);
+        return this.#later(rng.exponential(downMs), () => cluster.start(host));
+      case "pause":
+        return this.#pause(process, rng.exponential(4_000), note);
+      case "long_pause":
+        // Longer than the lease.
+        return this.#pause(process, 20_000 + rng.exponential(8_000), note);
+      case "drain":
+        if (!victim.serves) return;
+        note(process.name);
+        return cluster.terminate(host, () => {
+          this.#later(rng.exponential(downMs), () => cluster.start(host));
+        });
+      case "rolling_restart":
+        note("begins");
+        return this.#roll(cluster.hosts, rng);
+      case "partition_database":
+        return this.#cut(process, rng.exponential(rng.chance(0.3) ? 15_000 : 3_000), note);
+      case "partition_replicas":
+        return this.#part(process, rng.pick(up).process, rng.exponential(8_000), note);
+      case "relay_drop":
+        if (cluster.relay.drop(() => rng.chance(0.7)) > 0) note("some");
+        return;
+      case "client_drop":
+        if (cluster.http.drop({ host }) > 0) note(host);
+        return;
+      case "client_partition": {
+        const { device } = rng.pick(users);
+        return this.#part(device.process, process, rng.exponential(20_000), note);
+      }
+      case "database_outage":
+        return this.#outage(rng, note);
+      case "slow_network":
+        note("begins");
+        cluster.weather.slow(rng.pick([10, 50, 200]));
+        return this.#later(rng.exponential(6_000), () => cluster.weather.slow(1));
+      default:
+        kind satisfies never;
+    }
+  }
+
+  #later(ms: number, fn: () => void): void {
+    this.#options.scheduler.after(ms, () => {
+      if (!this.#over) fn();
+    });
+  }
+
+  #pause(process: SimProcess, ms: number, note: (what: string) => void): void {
+    if (process.state !== "running") return;
+    note(`${process.name} for ${(ms / 1000).toFixed(1)} s`);
+    process.pause();
+    this.#later(ms, () => process.wake());
+  }
+
+  /** Half-open: nothing passes, and nobody is told; the server ends the sessions, or everything goes on. */
+  #cut(process: SimProcess, ms: number, note: (what: string) => void): void {
+    const { cluster } = this.#options;
+    note(`${process.name} for ${(ms / 1000).toFixed(1)} s`);
+    cluster.weather.cutFromDatabase(process, true);
+    this.#later(ms, () => cluster.weather.cutFromDatabase(process, false));
+  }
+
+  #part(a: SimProcess, b: SimProcess, ms: number, note: (what: string) => void): void {
+    if (a === b) return;
+    note(`${a.name} and ${b.name} for ${(ms / 1000).toFixed(1)} s`);
+    const { weather } = this.#options.cluster;
+    weather.partition(a, b, true);
+    this.#later(ms, () => weather.partition(a, b, false));
+  }
+
+  #outage(rng: Rng, note: (what: string) => void): void {
+    const { cluster } = this.#options;
+    const ms = rng.exponential(rng.chance(0.3) ? 25_000 : 4_000);
+    note(`for ${(ms / 1000).toFixed(1)} s`);
+    cluster.weather.databaseDown(true);
+    for (const session of cluster.database.sessions) {
+      cluster.database.close(session, new Error("the database server was ended"));
+    }
+    this.#later(ms, () => cluster.weather.databaseDown(false));
+  }
+
+  #roll(hosts: readonly string[], rng: Rng): void {
+    const [host, ...rest] = hosts;
+    if (host === undefined || this.#over) return;
+    const { cluster } = this.#options;
+    const next = (): void =>
+      this.#later(500 + rng.exponential(1_000), () => {
+        cluster.start(host);
+        this.#later(2_000, () => this.#roll(rest, rng));
+      });
+    if (cluster.replica(host)?.serves === true) cluster.terminate(host, next);
+    else this.#roll(rest, rng);
+  }
+}

@@ -1,0 +1,258 @@
+import type { Mutation, MutationSite } from "./mutation.ts";
+
+/** A statement of this name is sent with another text. */
+function rewriting(
+  name: string,
+  change: (text: string) => string,
+): NonNullable<Mutation["install"]> {
+  return ({ cluster: { database } }) => {
+    const before = database.sabotage.rewrite;
+    database.sabotage.rewrite = (found, text) => {
+      const sent = before?.(found, text) ?? text;
+      if (found !== name) return sent;
+      const changed = change(sent);
+      if (changed === sent) throw new Error(`the mutation of ${name} changes nothing any more`);
+      return changed;
+    };
+  };
+}
+
+const both =
+  (...installs: NonNullable<Mutation["install"]>[]) =>
+  (site: MutationSite): void => {
+    for (const install of installs) install(site);
+  };
+
+/** Every so often, at random. */
+function sometimes(site: MutationSite, p: number): () => boolean {
+  return () => site.rng.chance(p);
+}
+
+const columnsOfChat = `(jsonb_populate_record(chats, coalesce((
+  select jsonb_build_object('runner_id', b.runner_id, 'worker_id', b.worker_id) from parley_sim.believed b
+  where b.chat_id = chats.id and b.process = current_setting('parley_sim.process', true)), '{}'))).*`;
+
+/** Each process goes on believing in the runner that it once named, whatever the row says. */
+function believing(site: MutationSite): void {
+  const { cluster } = site;
+  rewriting("chats.lock_and_bump", (text) =>
+    text.replace("returning *", `returning ${columnsOfChat}`),
+  )(site);
+  cluster.database.committed.push(({ process, changes }) => {
+    for (const { table, was, now } of changes) {
+      if (
+        table !== "chats" ||
+        typeof now?.["runner_id"] !== "string" ||
+        was?.["runner_id"] === now["runner_id"]
+      )
+        continue;
+      const { id, runner_id, worker_id } = now as Record<string, string>;
+      site.backend.sql(`insert into parley_sim.believed values
+        ('${id}', '${process.name}', '${runner_id}', '${worker_id}')
+        on conflict (chat_id, process) do update set runner_id = excluded.runner_id, worker_id = excluded.worker_id`);
+    }
+  });
+}
+
+export const mutations: readonly Mutation[] = [
+  {
+    name: "stream repeats itself",
+    checker: "delivery",
+    breaks: "1: none twice",
+    install: (site) => {
+      const again = sometimes(site, 0.2);
+      site.cluster.http.onChunk = (chunk) =>
+        chunk.includes("event: message\n") && again() ? [chunk, chunk] : [chunk];
+    },
+  },
+  {
+    name: "stream loses a state",
+    checker: "convergence",
+    breaks: "1: ends with exactly the database's history",
+    install: ({ cluster }) => {
+      cluster.http.onChunk = (chunk) =>
+        chunk.includes("event: status\n") && !chunk.includes("event: ready\n") ? [] : [chunk];
+    },
+    options: { onlyFaults: [] },
+  },
+  {
+    name: "commit that is none",
+    checker: "acknowledged",
+    breaks: "1: nothing committed is lost",
+    install: (site) => {
+      const now = sometimes(site, 0.3);
+      site.cluster.database.sabotage.lies = ({ text, session }) =>
+        text === "commit" && session.transaction.includes("idempotency_keys.insert") && now();
+    },
+  },
+  {
+    name: "no fence",
+    checker: "one-writer",
+    breaks: "2: a stale runner's commit changes nothing",
+    install: believing,
+    alter: {
+      apply: `create table if not exists parley_sim.believed
+        (chat_id uuid, process text, runner_id text, worker_id text, primary key (chat_id, process))`,
+      undo: `drop table if exists parley_sim.believed`,
+    },
+    options: { onlyFaults: ["long_pause", "pause", "partition_database"], replicas: 3 },
+  },
+  {
+    name: "promotion clears the queue",
+    checker: "queue",
+    breaks: "3: none vanishes",
+    install: rewriting("chat_queue.delete", (text) =>
+      text.replace("and id = any ($2::bigint[])", "and $2::bigint[] is not null"),
+    ),
+  },
+  {
+    name: "open calls are overlooked",
+    checker: "history",
+    breaks: "4: every tool call is answered before the next user message",
+    alter: {
+      apply: `alter function parley.open_tool_calls(uuid) rename to open_tool_calls_really;
+        create function parley.open_tool_calls(chat uuid)
+          returns table (message_id bigint, ordinal integer, tool_call_id text, tool_name text, input jsonb)
+          language sql stable as 'select * from parley.open_tool_calls_really(chat) limit 0'`,
+      undo: `drop function if exists parley.open_tool_calls(uuid);
+        alter function parley.open_tool_calls_really(uuid) rename to open_tool_calls`,
+    },
+  },
+  {
+    name: "relay loses parts",
+    checker: "parts",
+    breaks: "5: live parts are contiguous",
+    install: (site) => {
+      const lost = sometimes(site, 0.1);
+      site.cluster.relay.onFrame = (frame) => (frame.includes('"text"') && lost() ? [] : [frame]);
+    },
+    options: { replicas: 3 },
+  },
+  {
+    name: "somebody writes around the machine",
+    checker: "transitions",
+    breaks: "6: every transition is in the table",
+    install: ({ cluster, scheduler, rng }) => {
+      const write = (): void => {
+        const [replica] = cluster.replicas;
+        if (replica) {
+          cluster.database.rogue(
+            replica.process,
+            `update parley.chats set status = 'waiting', archived = true, snapshot_version = snapshot_version + 1
+             where id in (select id from parley.chats where status = 'running' and queue_length = 0 limit 1)`,
+          );
+        }
+        scheduler.after(rng.exponential(2_000), write);
+      };
+      scheduler.after(8_000, write);
+    },
+  },
+  {
+    name: "metadata does not count",
+    checker: "versions",
+    breaks: "7: versions tell the truth",
+    alter: {
+      apply: mutateFunction("chats_keep_rules", "old.metadata_version + 1", "old.metadata_version"),
+      undo: restoreFunction("chats_keep_rules"),
+    },
+    options: { onlyFaults: [] },
+  },
+  {
+    name: "the dead are not found",
+    checker: "liveness",
+    breaks: "8: work is found",
+    install: rewriting("workers.suspects", (text) => `select * from (${text}) as found limit 0`),
+    options: { onlyFaults: ["crash", "power_off"], replicas: 3 },
+  },
+  {
+    name: "everybody is somebody else",
+    checker: "access",
+    breaks: "9: no one sees a chat that he may not",
+    install: rewriting("api_tokens.find_live", (text) =>
+      text.replace(
+        "p.id as principal_id",
+        "(select id from parley.principals order by id limit 1) as principal_id",
+      ),
+    ),
+  },
+  {
+    name: "approval is not asked for",
+    checker: "tools",
+    breaks: "10: nothing runs unapproved",
+    install: rewriting("tool_executions.insert", (text) =>
+      text.replace("n.needs_approval, n.", "false, n."),
+    ),
+  },
+  {
+    name: "started counts as never run",
+    checker: "tools",
+    breaks: "10: nothing at-most-once runs twice",
+    install: both(
+      rewriting("tool_executions.tracked", (text) =>
+        text.replace(
+          "e.state",
+          "case e.state when 'started' then 'intent' else e.state end as state",
+        ),
+      ),
+      rewriting("tool_executions.start", (text) =>
+        text.replace("e.state = 'approved' or", "e.state in ('approved', 'started') or"),
+      ),
+    ),
+    options: { onlyFaults: ["crash"], replicas: 3 },
+  },
+  {
+    name: "links are never closed",
+    checker: "leaks",
+    breaks: "nothing is left behind",
+    install: ({ cluster }) => {
+      cluster.relay.ignoresClose = true;
+    },
+    options: { onlyFaults: [], replicas: 3 },
+  },
+  {
+    name: "a statement always fails",
+    checker: "answers",
+    breaks: "every answer is typed",
+    install: rewriting("chat_queue.rank", (text) => text.replace("o.n - 1\n", "(o.n / 0)\n")),
+  },
+  {
+    name: "an answer never comes",
+    checker: "transactions",
+    breaks: "no transaction waits for anything else",
+    install: (site) => {
+      const now = sometimes(site, 0.02);
+      site.cluster.database.sabotage.swallows = ({ session, text }) =>
+        text === null && session.status === "T" && now();
+    },
+  },
+];
+
+function mutateFunction(name: string, text: string, instead: string): string {
+  return `do $mutate$
+    declare old text := pg_get_functiondef('parley.${name}'::regproc);
+    begin
+      if position('${text}' in old) = 0 then raise exception 'the mutation of ${name} changes nothing any more'; end if;
+      create temporary table if not exists kept (name text, definition text);
+      insert into kept values ('${name}', old);
+      execute replace(old, '${text}', '${instead}');
+    end $mutate$`;
+}
+
+function restoreFunction(name: string): string {
+  return `do $restore$
+    begin
+      execute (select definition from kept where name = '${name}' limit 1);
+      drop table kept;
+    end $restore$`;
+}
+
+/** @throws RangeError where there is none of that name */
+export function mutationOf(name: string): Mutation {
+  const found = mutations.find((mutation) => mutation.name === name);
+  if (found === undefined) {
+    throw new RangeError(
+      `no mutation "${name}": there are ${mutations.map((m) => m.name).join(", ")}`,
+    );
+  }
+  return found;
+}

@@ -1,0 +1,314 @@
+import { Stranger } from "./actors/stranger.ts";
+import { User, type UserListener } from "./actors/user.ts";
+import { checkConvergence, checkMirror, readStored, runnableChats } from "./checkers/at-rest.ts";
+import { Checkers } from "./checkers/checkers.ts";
+import { Verdict, type Violation } from "./checkers/verdict.ts";
+import { Cluster } from "./cluster.ts";
+import type { Backend } from "./database/backend.ts";
+import { Nemesis } from "./faults/nemesis.ts";
+import { replaceGlobals } from "./globals.ts";
+import type { SimOptions } from "./options.ts";
+import { planOf } from "./plan.ts";
+import { createRng } from "./rng.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Trace } from "./trace.ts";
+
+export interface SimResult {
+  readonly seed: string;
+  readonly digest: string;
+  readonly lines: number;
+  readonly virtualMs: number;
+  readonly violations: readonly Violation[];
+  readonly checks: Readonly<Record<string, number>>;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly actions: Readonly<Record<string, number>>;
+  readonly statements: number;
+  readonly tail: readonly string[];
+}
+
+/** Servers come up before anybody asks for them. */
+const warmUpMs = 3_000;
+
+/** After the faults have stopped, whatever can run has ended within this. */
+export const livenessMs = 240_000;
+
+/** Then everybody sees what there is, also without any notification: some times the polling interval. */
+const convergenceMs = 45_000;
+
+/** What is linked together lets go of each other within this after its last user has left. */
+const partingMs = 20_000;
+
+/** One whole run: users and faults for a while, then rest, then the end of everything; checked all along. */
+export async function simulate(backend: Backend, given: SimOptions): Promise<SimResult> {
+  const { mutation } = given;
+  const options = { ...given, ...mutation?.options };
+  const scheduler = new Scheduler();
+  const chance = createRng(`${options.seed}/globals`);
+  const restore = replaceGlobals({
+    get wallMs() {
+      return scheduler.wallMs;
+    },
+    float: () => chance.float(),
+  });
+  // Resetting drops what is temporary, and with it what undoes the alteration: so this comes first, and goes last.
+  backend.reset();
+  if (mutation?.alter) backend.sql(mutation.alter.apply);
+  try {
+    return await new Run(backend, options, scheduler).run();
+  } finally {
+    if (mutation?.alter) {
+      backend.sql("rollback");
+      backend.sql(mutation.alter.undo);
+    }
+    restore();
+  }
+}
+
+class Run {
+  readonly #options: SimOptions;
+  readonly #scheduler: Scheduler;
+  readonly #trace: Trace;
+  readonly #verdict: Verdict;
+  readonly #cluster: Cluster;
+  readonly #checkers: Checkers;
+  readonly #users: User[];
+  readonly #stranger: Stranger;
+  readonly #nemesis: Nemesis;
+  readonly #faults: Record<string, number> = {};
+  readonly #actions: Record<string, number> = {};
+  readonly #onRejection = (reason: unknown): void =>
+    this.#verdict.fail("answers", `a promise that nobody awaits failed: ${String(reason)}`);
+
+  constructor(backend: Backend, options: SimOptions, scheduler: Scheduler) {
+    const rng = createRng(options.seed);
+    const plan = planOf(options, rng.fork("plan"));
+    this.#options = options;
+    this.#scheduler = scheduler;
+    this.#trace = new Trace(() => scheduler.nowMs, options.onTrace);
+    this.#verdict = new Verdict(
+      () => scheduler.nowMs,
+      ({ checker, message }) => this.#trace.add("CHECKER", `${checker}: ${message}`),
+    );
+    const count = (kind: string): void => void (this.#faults[kind] = (this.#faults[kind] ?? 0) + 1);
+    this.#cluster = new Cluster({
+      seed: options.seed,
+      rng,
+      scheduler,
+      trace: this.#trace,
+      backend,
+      replicas: plan.replicas,
+      modelWeights: plan.models,
+      count,
+      onToolRun: (run) => {
+        this.#trace.add(run.process.name, `runs ${run.tool} ${run.key}`);
+        this.#checkers.onToolRun(run);
+      },
+      onErrorLogged: (process, message, error) =>
+        this.#verdict.fail("answers", `${process.name} logged "${message}": ${String(error)}`),
+    });
+    this.#checkers = new Checkers(this.#verdict);
+    this.#cluster.database.committed.push((committed) => this.#checkers.onCommit(committed));
+    this.#cluster.database.onStalled = (what, process) =>
+      this.#verdict.fail("transactions", `${process.name} waits inside of a transaction: ${what}`);
+    this.#cluster.http.onFailure = (status, request, body) => {
+      const expected = status === 503;
+      this.#verdict.check("answers", expected, () => `${request} was answered ${status}: ${body}`);
+    };
+    const listener = this.#listener();
+    this.#users = Array.from({ length: plan.users }, (_, i) => {
+      const name = `user${i + 1}`;
+      const { token } = this.#cluster.principal(name, i + 1);
+      return new User({
+        name,
+        device: this.#cluster.device(name, token),
+        rng: rng.fork(name),
+        weights: plan.actions,
+        thinkMs: plan.thinkMs,
+        chatsMax: plan.chatsMax,
+        listener,
+      });
+    });
+    const { token } = this.#cluster.principal("stranger", 99);
+    this.#stranger = new Stranger({
+      device: this.#cluster.device("stranger", token),
+      rng: rng.fork("stranger"),
+      chats: () => this.#users.flatMap(({ chats }) => chats),
+      onTry: (what, chatId, letIn, outcome) => {
+        this.#trace.add("stranger", `${what} ${chatId} ${outcome}`);
+        this.#verdict.check(
+          "access",
+          !letIn,
+          () => `a stranger's ${what} of ${chatId}: ${outcome}`,
+        );
+      },
+    });
+    this.#nemesis = new Nemesis({
+      cluster: this.#cluster,
+      users: this.#users,
+      scheduler,
+      trace: this.#trace,
+      rng: rng.fork("nemesis"),
+      without: options.withoutFaults,
+      only: options.onlyFaults,
+      count,
+    });
+    options.mutation?.install?.({
+      backend,
+      cluster: this.#cluster,
+      scheduler,
+      rng: rng.fork("mutation"),
+      mirror: this.#checkers.mirror,
+    });
+    this.#trace.add("plan", JSON.stringify({ ...plan, faults: this.#nemesis.kinds }));
+  }
+
+  async run(): Promise<SimResult> {
+    process.on("unhandledRejection", this.#onRejection);
+    try {
+      await this.#phases();
+    } finally {
+      process.off("unhandledRejection", this.#onRejection);
+    }
+    return {
+      seed: this.#options.seed,
+      digest: this.#trace.digest(),
+      lines: this.#trace.lines,
+      virtualMs: this.#scheduler.nowMs,
+      violations: this.#verdict.violations,
+      checks: Object.fromEntries(this.#verdict.checks),
+      faults: this.#faults,
+      actions: this.#actions,
+      statements: this.#cluster.database.statements,
+      tail: this.#trace.tail(400),
+    };
+  }
+
+  async #phases(): Promise<void> {
+    const { mutation } = this.#options;
+    const failed = (): boolean =>
+      mutation === undefined
+        ? this.#verdict.violations.length > 0
+        : this.#verdict.has(mutation.checker);
+    for (const host of this.#cluster.hosts) this.#cluster.start(host);
+    await this.#scheduler.run(warmUpMs, failed);
+    for (const user of this.#users) user.start();
+    this.#stranger.start();
+    this.#nemesis.start();
+    await this.#scheduler.run(this.#options.minutes * 60_000, failed);
+    if (!failed()) await this.#rest(failed);
+    if (!failed()) await this.#converge(failed);
+    if (!failed()) await this.#part(failed);
+  }
+
+  /** The faults stop, users only look on: whatever can run comes to its end. */
+  async #rest(failed: () => boolean): Promise<void> {
+    this.#trace.add("run", "everything heals");
+    this.#nemesis.stop();
+    this.#stranger.rest();
+    for (const user of this.#users) user.rest();
+    const untilMs = this.#scheduler.nowMs + livenessMs;
+    let runnable: string[] = [];
+    do {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#quiet(1_000, failed);
+      if (failed()) return;
+      runnable = runnableChats(this.#cluster.database);
+    } while (runnable.length > 0 && this.#scheduler.nowMs < untilMs);
+    this.#verdict.check(
+      "liveness",
+      runnable.length === 0,
+      () => `still run: ${runnable.join(", ")}`,
+    );
+  }
+
+  async #converge(failed: () => boolean): Promise<void> {
+    this.#trace.add("run", "everybody looks");
+    for (const user of this.#users) {
+      for (const view of user.watchers) {
+        view.sleepy = false;
+        view.start();
+      }
+    }
+    await this.#quiet(convergenceMs, failed);
+    if (failed()) return;
+    const stored = readStored(this.#cluster.database);
+    checkMirror(this.#checkers.mirror, stored, this.#verdict);
+    checkConvergence(
+      this.#users.flatMap(({ watchers }) => watchers),
+      stored,
+      this.#verdict,
+    );
+  }
+
+  /** Everybody leaves; then the servers do. Nothing is left of either. */
+  async #part(failed: () => boolean): Promise<void> {
+    this.#trace.add("run", "everybody leaves");
+    for (const user of this.#users) for (const view of user.watchers) view.close();
+    await this.#quiet(partingMs, failed);
+    if (failed()) return;
+    const check = (left: number, what: string): void =>
+      this.#verdict.check("leaks", left === 0, () => `${left} ${what} when everybody had left`);
+    check(this.#cluster.http.openExchanges, "connections of clients are open");
+    for (const host of this.#cluster.hosts) this.#cluster.terminate(host);
+    await this.#scheduler.run(partingMs, failed);
+    check(this.#cluster.replicas.length, "servers have not stopped");
+    check(this.#cluster.database.sessions.length, "sessions of the database are open");
+    for (const { ended, process, timersLeft, linksLeft } of this.#cluster.past) {
+      // What a process that was killed had went with it.
+      if (!ended) continue;
+      check(timersLeft.length, `timers of ${process.name} are set (${timersLeft.join(", ")})`);
+      check(linksLeft, `links of ${process.name} are open`);
+    }
+  }
+
+  /** At least so long, and then until no transaction is open: the checkers may look. */
+  async #quiet(ms: number, failed: () => boolean): Promise<void> {
+    await this.#scheduler.run(ms, failed);
+    while (this.#cluster.database.busy && !failed()) {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#scheduler.run(0.5, failed);
+    }
+  }
+
+  #listener(): UserListener {
+    const { views, queue } = this.#checkers;
+    return {
+      onOpen: (view) => {
+        this.#trace.add(view.name, `opens ${view.chatId}`);
+        views.onOpen(view);
+      },
+      onEvent: (view, event, before) => {
+        this.#trace.add(view.name, nameOf(event));
+        views.onEvent(view, event, before);
+      },
+      onEnd: (view, error) => this.#trace.add(view.name, `ended: ${String(error)}`),
+      onAction: (user, action, chatId, outcome) => {
+        this.#actions[action] = (this.#actions[action] ?? 0) + 1;
+        this.#trace.add(user.name, `${action} ${chatId ?? "-"}: ${outcome}`);
+        const said = /^(\S+) (entered|queued)/.exec(outcome)?.[1];
+        if (said !== undefined) queue.acknowledged(said);
+      },
+      onUnexpected: (user, action, error) => {
+        this.#verdict.fail("answers", `${user.name}'s ${action}: ${String(error)}`);
+      },
+    };
+  }
+}
+
+function nameOf({ type, data }: { type: string; data: object }): string {
+  const shown = [
+    "id",
+    "revision",
+    "seq",
+    "history_version",
+    "generation_attempt",
+    "status",
+    "reason",
+    "after",
+  ];
+  const fields = shown.flatMap((name) => {
+    const value = (data as Record<string, unknown>)[name];
+    return typeof value === "string" || typeof value === "number" ? [`${name}=${value}`] : [];
+  });
+  return [type, ...fields].join(" ");
+}

@@ -1,0 +1,152 @@
+import type { DatabaseWeather, UnitFault } from "./database/server.ts";
+import type { Unit } from "./database/session.ts";
+import type { NetworkWeather } from "./network/weather.ts";
+import type { SimProcess } from "./process.ts";
+import type { Rng } from "./rng.ts";
+
+/** How likely each trouble is while there is any: of one unit of SQL, or of one copy of a notification. */
+export interface Rates {
+  resetBefore: number;
+  resetAfter: number;
+  sqlError: number;
+  slowStatement: number;
+  lostNotification: number;
+  doubledNotification: number;
+  lateNotification: number;
+}
+
+export const calm: Rates = {
+  resetBefore: 0,
+  resetAfter: 0,
+  sqlError: 0,
+  slowStatement: 0,
+  lostNotification: 0,
+  doubledNotification: 0,
+  lateNotification: 0,
+};
+
+/** Errors that a healthy server gives now and then, and that go away. */
+const passingErrors = [
+  { severity: "ERROR", sqlState: "40001", message: "could not serialize access" },
+  { severity: "ERROR", sqlState: "40P01", message: "deadlock detected" },
+  { severity: "ERROR", sqlState: "57014", message: "canceling statement due to statement timeout" },
+  { severity: "ERROR", sqlState: "55P03", message: "canceling statement due to lock timeout" },
+  {
+    severity: "ERROR",
+    sqlState: "53100",
+    message: "could not extend file: No space left on device",
+  },
+  { severity: "FATAL", sqlState: "57P01", message: "terminating connection due to administrator" },
+] as const;
+
+const slowMs = { tail: 400, severeMax: 9_000 };
+
+/** What the network and the database are like, from one moment to the next. */
+export class Weather implements DatabaseWeather, NetworkWeather {
+  readonly #rng: Rng;
+  readonly #count: (kind: string) => void;
+  rates: Rates = calm;
+  readonly #cutFromDatabase = new Set<SimProcess>();
+  readonly #partitions = new Set<string>();
+  #databaseDown = false;
+  #slowFactor = 1;
+
+  constructor(rng: Rng, count: (kind: string) => void) {
+    this.#rng = rng;
+    this.#count = count;
+  }
+
+  latencyMs(_from: SimProcess, _to?: SimProcess): number {
+    const ms = 0.05 + this.#rng.float() * 0.3;
+    return this.#slowFactor === 1 ? ms : ms * this.#slowFactor * this.#rng.float();
+  }
+
+  get databaseUp(): boolean {
+    return !this.#databaseDown;
+  }
+
+  reachesDatabase(process: SimProcess): boolean {
+    return !this.#cutFromDatabase.has(process);
+  }
+
+  passes(from: SimProcess, to: SimProcess): boolean {
+    return !this.#partitions.has(pair(from, to));
+  }
+
+  faultOf(unit: Unit): UnitFault | null {
+    const { rates } = this;
+    if (rates === calm) return null;
+    const die = this.#rng.float();
+    let edge = rates.resetBefore;
+    if (die < edge) return this.#counted("db_reset_before", { kind: "reset_before" });
+    edge += rates.resetAfter;
+    if (die < edge) {
+      const name = unit.text === "commit" ? "db_commit_answer_lost" : "db_reset_after";
+      return this.#counted(name, { kind: "reset_after" });
+    }
+    edge += rates.sqlError;
+    if (die < edge && unit.text !== "rollback") {
+      return this.#counted("db_error", { kind: "error", error: this.#rng.pick(passingErrors) });
+    }
+    edge += rates.slowStatement;
+    if (die >= edge) return null;
+    const severe = this.#rng.chance(0.1);
+    const ms = severe ? this.#rng.float() * slowMs.severeMax : this.#rng.exponential(slowMs.tail);
+    // A transaction that is slow here holds up everybody, which no server would do for long.
+    return this.#counted("db_slow", {
+      kind: "slow",
+      ms: unit.session.status === "I" ? ms : ms / 20,
+    });
+  }
+
+  notification(process: SimProcess): readonly number[] {
+    const { rates } = this;
+    const ms = this.latencyMs(process);
+    if (rates === calm) return [ms];
+    if (this.#rng.chance(rates.lostNotification)) return this.#counted("bus_lost", []);
+    if (this.#rng.chance(rates.doubledNotification)) {
+      return this.#counted("bus_doubled", [ms, ms + this.#rng.float() * 500]);
+    }
+    if (this.#rng.chance(rates.lateNotification)) {
+      return this.#counted("bus_late", [ms + this.#rng.exponential(1_500)]);
+    }
+    return [ms];
+  }
+
+  /** Nobody reaches the database; its connections are the caller's to break. */
+  databaseDown(down: boolean): void {
+    this.#databaseDown = down;
+  }
+
+  cutFromDatabase(process: SimProcess, cut: boolean): void {
+    if (cut) this.#cutFromDatabase.add(process);
+    else this.#cutFromDatabase.delete(process);
+  }
+
+  partition(a: SimProcess, b: SimProcess, apart: boolean): void {
+    if (apart) this.#partitions.add(pair(a, b));
+    else this.#partitions.delete(pair(a, b));
+  }
+
+  slow(factor: number): void {
+    this.#slowFactor = factor;
+  }
+
+  /** Everything works from now on. */
+  clear(): void {
+    this.rates = calm;
+    this.#databaseDown = false;
+    this.#cutFromDatabase.clear();
+    this.#partitions.clear();
+    this.#slowFactor = 1;
+  }
+
+  #counted<T>(kind: string, fault: T): T {
+    this.#count(kind);
+    return fault;
+  }
+}
+
+function pair(a: SimProcess, b: SimProcess): string {
+  return a.name < b.name ? `${a.name}|${b.name}` : `${b.name}|${a.name}`;
+}

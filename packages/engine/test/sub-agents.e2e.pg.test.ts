@@ -34,7 +34,13 @@ afterAll(async () => {
 
 async function engineWith(roles: Roles, env: Record<string, string>): Promise<Replica> {
   const { config } = loadConfig({
-    env: { PARLEY_DATABASE_URL: databaseUrl(db), PARLEY_PORT: "0", PARLEY_RELAY_PORT: "0", ...env },
+    env: {
+      PARLEY_DATABASE_URL: databaseUrl(db),
+      PARLEY_PORT: "0",
+      PARLEY_RELAY_PORT: "0",
+      PARLEY_TITLE_MODEL: "off",
+      ...env,
+    },
     platform: process.platform,
     homeDir: "/nonexistent",
   });

@@ -76,7 +76,7 @@ test("another provider goes on in the middle of a turn, with a prompt that it ta
   const { events, transcript } = await following;
   const retries = events.flatMap((event) => (event.type === "retry" ? [event.data] : []));
   expect(retries).toMatchObject([
-    { kind: "overloaded", status_code: 529, model: first, next_model: second, delay_ms: 0 },
+    { kind: "overloaded", status_code: 529, model: first, next_model: second, delay_ms: 250 },
   ]);
   expect(transcript.messages.map(({ model }) => model)).toEqual([null, first, null, second]);
 

@@ -18,6 +18,12 @@ const passedOver: ReadonlySet<ErrorKind> = new Set<ErrorKind>([
   "quota",
 ]);
 
+/**
+ * Between a failure and the call of another model. There is nothing to wait for but those who watch: what is replaced at
+ * once is never seen by clients of other servers, which read the row a moment later.
+ */
+export const switchMs = 250;
+
 export interface FailedCall {
   /** The model that failed. */
   readonly model: string;

@@ -36,7 +36,7 @@ async function compacted(replica: Replica, ...scripts: Script[]): Promise<string
 test("one that fails for good gives over to the chat's model, and people see it", async () => {
   const replica = await cluster.replica({ worker });
   const id = await compacted(replica, fails("auth", false), says("in short"));
-  const row = await cluster.untilIdle(id);
+  const row = await replica.passTime(cluster.untilIdle(id));
   expect(row).toMatchObject({ status: "waiting", last_error: null });
   expect(asked(replica)).toEqual(["test/model", "test/small", "test/model"]);
   const shown = (await cluster.history(id)).find(({ visibility }) => visibility === "user");
@@ -53,7 +53,7 @@ test("one whose provider is down is tried three times", async () => {
 test("never in a loop: where the chat's model fails as well, that is the end", async () => {
   const replica = await cluster.replica({ worker });
   const id = await compacted(replica, fails("auth", false), fails("config", false), says("never"));
-  const row = await cluster.untilIdle(id);
+  const row = await replica.passTime(cluster.untilIdle(id));
   expect(row.last_error).toMatchObject({ kind: "config" });
   expect(asked(replica).slice(1)).toEqual(["test/small", "test/model"]);
 });
@@ -73,6 +73,7 @@ test("a chat's model that has to be tried again stays the one that is tried", as
 test("a new owner goes on with the one that has taken over during its back-off", async () => {
   const replica = await cluster.replica({ worker });
   const id = await compacted(replica, fails("auth", false), fails("server"));
+  await replica.passTime(replica.models.request(3), 10);
   await cluster.until(id, (row) => row.retry_state?.attempt === 2);
   await replica.kill();
   const next = await cluster.replica({ worker });
@@ -95,7 +96,7 @@ test("the chat's model gives over to those that stand in for it; the next turn b
   await compact(replica, id);
   await replica.passTime(cluster.untilIdle(id));
   await replica.send(id, "next");
-  await cluster.untilIdle(id);
+  await replica.passTime(cluster.untilIdle(id));
   expect(asked(replica).slice(3)).toEqual(["test/model", "test/second", "test/model"]);
 });
 
@@ -121,7 +122,7 @@ test("a conversation that has to be compacted for a model that is down is answer
 test("a summary that is stopped leaves nothing, whoever was writing it", async () => {
   const replica = await cluster.replica({ worker });
   const id = await compacted(replica, fails("auth", false), hangs());
-  await replica.models.request(3);
+  await replica.passTime(replica.models.request(3));
   await replica.interrupt(id);
   await cluster.untilIdle(id);
   expect(await cluster.history(id)).toHaveLength(2);

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { Cluster } from "../../test/replica.ts";
 import { calls, fails, hangs, says, type Script } from "../../test/scripted-models.ts";
+import { switchMs } from "../models/fallback.ts";
 import { defineTool } from "../tools/tool.ts";
 
 /** Models that stand in while the provider of the one that was asked for is down. */
@@ -38,9 +39,9 @@ describe("while a provider is down", () => {
       kind: "overloaded",
       model: "test/model",
       next_model: "test/second",
-      delay_ms: 0,
+      delay_ms: switchMs,
     });
-    await replica.models.request(4);
+    await replica.passTime(replica.models.request(4));
     expect(asked(replica)).toEqual(["test/model", "test/model", "test/model", "test/second"]);
     await replica.interrupt(id);
     await cluster.untilIdle(id);
@@ -54,7 +55,7 @@ describe("while a provider is down", () => {
     const id = await replica.create("hello", { fallback_models });
     await replica.passTime(cluster.untilIdle(id));
     await replica.send(id, "again");
-    await cluster.untilIdle(id);
+    await replica.passTime(cluster.untilIdle(id));
     expect(asked(replica).slice(3)).toEqual(["test/second", "test/second", "test/model"]);
     const wrote = (await cluster.history(id)).filter(({ role }) => role === "assistant");
     expect(wrote.map(({ model }) => model)).toEqual(["test/second", "test/second", "test/model"]);
@@ -157,7 +158,7 @@ test("an account that is used up is passed on at once", async () => {
   const replica = await cluster.replica();
   replica.models.enqueue(fails("quota", false), says("ok"));
   const id = await replica.create("hello", { fallback_models });
-  await cluster.untilIdle(id);
+  await replica.passTime(cluster.untilIdle(id));
   expect(asked(replica)).toEqual(["test/model", "test/second"]);
 });
 

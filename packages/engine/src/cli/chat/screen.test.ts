@@ -274,7 +274,7 @@ describe("state", () => {
       type: "retry",
       data: {
         attempt: 3,
-        delay_ms: 0,
+        delay_ms: 250,
         retrying_at: at,
         kind: "overloaded",
         message: "busy",

@@ -34,7 +34,8 @@ export function errorText(error: ChatError): string {
 export function retryText(retry: RetryState): string {
   const { delay_ms, attempt, kind, message, model, next_model: next } = retry;
   const other = next === undefined || next === model ? "" : ` with ${next}`;
-  const wait = delay_ms === 0 ? "now" : `in ${Math.max(1, Math.round(delay_ms / 1000))} s`;
+  const wait =
+    delay_ms < 1_000 && other !== "" ? "now" : `in ${Math.max(1, Math.round(delay_ms / 1000))} s`;
   return `${kind}: ${oneLine(message)}; trying again${other} ${wait} (attempt ${attempt} failed)`;
 }
 

@@ -3,7 +3,7 @@ import type { MessageRow } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
 import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
 import { ModelError } from "../../models/model-port.ts";
-import { modelAfter } from "../../models/fallback.ts";
+import { modelAfter, switchMs } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import {
@@ -151,7 +151,7 @@ async function failed(
   const model = calledModel(ctx.row, transcript);
   const given = decideRetry(attempt, error, ctx.random, ctx.limits.retry);
   const other = otherSummariser(ctx, transcript, kind, given.retry);
-  const decision = other === null ? given : ({ retry: true, delayMs: 0 } as const);
+  const decision = other === null ? given : ({ retry: true, delayMs: switchMs } as const);
   const again = reason === "overflow" ? ({ compact: "overflow" } as const) : {};
   if (decision.retry) {
     await ctx.commit("worker.retry", async (bundle) => {
@@ -164,8 +164,7 @@ async function failed(
       });
     });
     ctx.observer.retry(ctx.row, kind, decision.delayMs);
-    if (decision.delayMs > 0)
-      await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
+    await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
     if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
     return await begin(ctx, transcript, again);
   }

@@ -10,7 +10,7 @@ import {
   type PromptMessage,
   type ToolSpec,
 } from "../../models/model-port.ts";
-import { modelAfter } from "../../models/fallback.ts";
+import { modelAfter, switchMs } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import { subAgentToolNames } from "../../tools/sub-agents/tools.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
@@ -187,7 +187,7 @@ async function failedAttempt(
   if (!decision.retry) return await giveUp(ctx, { ...about, retryable });
   // What the failed attempt said is shown, and kept, until the next one has said something: it must survive this replica.
   await patiently(ctx, "worker.checkpoint", async () => await ctx.checkpoints.flushEpisode(key));
-  const delayMs = other?.atOnce === true ? 0 : decision.delayMs;
+  const delayMs = other?.atOnce === true ? switchMs : decision.delayMs;
   await ctx.commit("worker.retry", async (bundle) => {
     await recordRetryState(bundle, {
       ...about,
@@ -198,7 +198,7 @@ async function failedAttempt(
     });
   });
   ctx.observer.retry(ctx.row, kind, delayMs);
-  if (delayMs > 0) await ctx.clock.sleep(delayMs, "runner.model_retry", ctx.signal);
+  await ctx.clock.sleep(delayMs, "runner.model_retry", ctx.signal);
   if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
   return await ctx.commit("worker.begin", async (bundle) => await advance(ctx, bundle, transcript));
 }

@@ -22,6 +22,8 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox121", "safari17.5"],
     // Everything is fetched by name from our own origin; nothing is inlined that the content policy would have to allow.
     assetsInlineLimit: 0,
+    // The grammars of some languages are larger than that, each in a file that is asked for when somebody shows such code.
+    chunkSizeWarningLimit: 1_000,
     modulePreload: { polyfill: false },
   },
   server: {

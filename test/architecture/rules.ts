@@ -142,6 +142,7 @@ const webPackages = [
   "@dnd-kit/*",
   "@streamdown/*",
   "clsx",
+  "katex",
   "lucide-react",
   "radix-ui",
   "react",

@@ -45,4 +45,21 @@ const frame: readonly Picture[] = [
   },
 ];
 
-export const pictures: readonly Picture[] = [...frame];
+/** A chat of the list, opened. */
+const opened =
+  (title: string) =>
+  async (page: Page): Promise<void> => {
+    await page.getByRole("link", { name: title }).click();
+    await page.waitForURL(/\/chats\//);
+    await page.getByRole("heading", { name: title, level: 1 }).waitFor();
+    await page.evaluate("document.activeElement.blur()");
+  };
+
+const conversations: readonly Picture[] = [
+  { name: "chat", prepare: opened("A week in Porto") },
+  { name: "chat-dark", page: { theme: "dark" }, prepare: opened("A week in Porto") },
+  { name: "approval", prepare: opened("The mail to the landlord") },
+  { name: "failed", prepare: opened("Why the build was red") },
+];
+
+export const pictures: readonly Picture[] = [...frame, ...conversations];

@@ -6,6 +6,7 @@ import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "../../../test/services.ts";
+import { setup } from "../test/browser-setup.ts";
 import { Site } from "../test/site.ts";
 import { pictures } from "./pictures.ts";
 import { fillList } from "./sample-chats.ts";
@@ -22,6 +23,7 @@ const wanted = pictures.filter(
 const program = chromium();
 if (program === undefined) throw new Error("there is no Chromium here");
 await mkdir(folder, { recursive: true });
+await setup();
 const site = await Site.start(program);
 try {
   await fillList(site.client);

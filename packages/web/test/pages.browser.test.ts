@@ -67,13 +67,13 @@ test("a token is made, its secret shown once, and taken back", async () => {
   });
   expect(mine.status).toBe(200);
   await dialog.getByRole("button", { name: "I have it" }).click();
-  await page.getByText("The nightly report").waitFor();
+  await page.getByText("The nightly report", { exact: true }).waitFor();
   expect(await page.getByText(secret).count()).toBe(0);
   expect(await page.content()).not.toContain(secret);
 
   await page.getByRole("button", { name: "Revoke The nightly report" }).click();
   await dialog.getByRole("button", { name: "Revoke" }).click();
-  await page.getByText("The nightly report").waitFor({ state: "detached" });
+  await page.getByText("The nightly report", { exact: true }).waitFor({ state: "detached" });
   const gone = await fetch(`${rig.server.url}/api/v1/session`, {
     headers: { authorization: `Bearer ${secret}` },
   });

@@ -1,4 +1,4 @@
-import { Fragment, type ReactNode } from "react";
+import type { ReactNode } from "react";
 import { Dialog } from "../ui/dialog.tsx";
 import { Keys } from "../ui/keys.tsx";
 import { shortcuts, useShortcut } from "./shortcuts.ts";
@@ -18,16 +18,16 @@ export function ShortcutsSheet({ open, onOpenChange }: ShortcutsSheetProps): Rea
       {groups.map((group) => (
         <section key={group} className="mb-5 last:mb-1">
           <h3 className="mb-1.5 text-xs font-medium text-ink-muted">{group}</h3>
-          <dl className="grid grid-cols-[1fr_auto] items-center divide-line text-sm">
+          <dl className="divide-y divide-line border-y border-line text-sm">
             {shortcuts
               .filter((shortcut) => shortcut.group === group)
               .map(({ keys, text }) => (
-                <Fragment key={keys}>
-                  <dt className="border-b border-line py-2">{text}</dt>
-                  <dd className="border-b border-line py-1.5 text-right">
+                <div key={keys} className="flex h-9.5 items-center justify-between gap-4">
+                  <dt>{text}</dt>
+                  <dd>
                     <Keys keys={keys} />
                   </dd>
-                </Fragment>
+                </div>
               ))}
           </dl>
         </section>

@@ -90,12 +90,7 @@ describe("each call", () => {
       { decisions: [{ tool_call_id: "t", decision: "deny" }] },
     ],
     ["GET", `${api}/usage`, (c) => c.usage(chatId), null],
-    [
-      "GET",
-      "/api/v1/usage?from=2026-11-01",
-      (c) => c.ownerUsage({ from: "2026-11-01" }),
-      null,
-    ],
+    ["GET", "/api/v1/usage?from=2026-11-01", (c) => c.ownerUsage({ from: "2026-11-01" }), null],
     ["GET", "/api/v1/owners/o/budget", (c) => c.ownerBudget("o"), null],
     [
       "PUT",

@@ -138,5 +138,6 @@ describe("Anthropic's cache", () => {
       () => {},
     );
     expect(reply.usage).toMatchObject({ cached_input_tokens: 40, input_tokens: 43 });
+    expect(reply.usage).toHaveProperty("cache_write_input_tokens");
   });
 });

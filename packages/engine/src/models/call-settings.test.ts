@@ -92,6 +92,21 @@ describe("settings on the wire", () => {
     expect((await sent(model, { settings: all })).body).toMatchObject(expected);
   });
 
+  it.each([
+    ["vllm/m", { max_tokens: 50 }],
+    ["openai/gpt-4.1", { max_output_tokens: 50 }],
+    ["anthropic/claude-3-5-haiku", { max_tokens: 50 }],
+    ["google/gemini-3.8-flash", { generationConfig: { maxOutputTokens: 50 } }],
+  ])("are held to what is paid for, as %s", async (model, expected) => {
+    const alone = await sent(model, { output_tokens_max: 50 });
+    expect(alone.body).toMatchObject(expected);
+    const more = await sent(model, { output_tokens_max: 50, settings: all });
+    expect(more.body).toMatchObject(expected);
+    const less = { max_output_tokens: 7 };
+    const { body } = await sent(model, { output_tokens_max: 50, settings: less });
+    expect(JSON.stringify(body)).not.toContain("50");
+  });
+
   it("are left out where nobody sets any", async () => {
     const { body } = await sent("vllm/m");
     expect(Object.keys(body).toSorted()).toEqual(["messages", "model", "stream", "stream_options"]);

@@ -62,7 +62,10 @@ describe("while a provider is down", () => {
   });
 
   test("all of them are tried in turn, then the first again", async () => {
-    const replica = await cluster.replica();
+    const failed: string[] = [];
+    const replica = await cluster.replica({
+      observer: { retry: ({ model }) => void failed.push(model) },
+    });
     replica.models.enqueue(...down(9), says("at last"));
     const id = await replica.create("hello", { fallback_models });
     await replica.passTime(cluster.untilIdle(id));
@@ -72,6 +75,7 @@ describe("while a provider is down", () => {
       "test/third",
       "test/model",
     ]);
+    expect(failed).toEqual(asked(replica).slice(0, 9));
     expect((await cluster.history(id)).at(-1)).toMatchObject({ model: "test/model" });
   });
 

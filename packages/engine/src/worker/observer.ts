@@ -13,6 +13,7 @@ export interface WorkerObserver {
   stepStarted(chat: ChatRow, kind: StepKind): void;
   stepEnded(chat: ChatRow, kind: StepKind, durationMs: number): void;
   /** A failed attempt will be tried again. */
+  /** `chat.model` is the one that failed, whatever was asked for. */
   retry(chat: ChatRow, kind: ErrorKind, delayMs: number): void;
   turnEnded(chat: ChatRow, outcome: TurnOutcome, error: ErrorKind | null): void;
   /** A budget had no room for a model call: its turn has ended. */

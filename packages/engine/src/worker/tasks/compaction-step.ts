@@ -163,7 +163,7 @@ async function failed(
         next_model: other ?? model,
       });
     });
-    ctx.observer.retry(ctx.row, kind, decision.delayMs);
+    ctx.observer.retry({ ...ctx.row, model }, kind, decision.delayMs);
     await ctx.clock.sleep(decision.delayMs, "runner.model_retry", ctx.signal);
     if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
     return await begin(ctx, transcript, again);

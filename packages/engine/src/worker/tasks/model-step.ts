@@ -197,7 +197,7 @@ async function failedAttempt(
       ...(chain.length > 1 ? { next_model: other?.model ?? model } : {}),
     });
   });
-  ctx.observer.retry(ctx.row, kind, delayMs);
+  ctx.observer.retry({ ...ctx.row, model }, kind, delayMs);
   await ctx.clock.sleep(delayMs, "runner.model_retry", ctx.signal);
   if (ctx.signal.aborted) throw new Cancelled("cancelled during the back-off");
   return await ctx.commit("worker.begin", async (bundle) => await advance(ctx, bundle, transcript));

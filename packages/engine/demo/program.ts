@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Pane } from "./pane.ts";
 
-const startMsMax = 60_000;
+const startMsMax = 120_000;
 const endMsMax = 10_000;
 
 export interface Program {

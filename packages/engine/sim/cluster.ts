@@ -46,6 +46,7 @@ export class Cluster {
   readonly #around: Surroundings;
   readonly #replicas = new Map<string, SimReplica>();
   readonly #starts = new Map<string, number>();
+  readonly #devices: Device[] = [];
   /** All that ever were, for the checks of what they leave behind. */
   readonly past: SimReplica[] = [];
   skewMsOf: (host: string) => number = () => 0;
@@ -132,6 +133,12 @@ export class Cluster {
     });
   }
 
+  /** Nothing arrives anywhere any more. */
+  end(): void {
+    for (const { process } of this.past) process.kill();
+    for (const { process } of this.#devices) process.kill();
+  }
+
   /** Somebody who may use the API. */
   principal(name: string, n: number): Principal {
     const id = `00000000-0000-7000-8000-${String(n).padStart(12, "0")}`;
@@ -146,7 +153,10 @@ export class Cluster {
 
   device(name: string, token: string): Device {
     const { scheduler, rng } = this.#options;
-    return new Device({ name, token, scheduler, network: this.http, rng: rng.fork(name) });
+    const options = { name, token, scheduler, network: this.http, rng: rng.fork(name) };
+    const device = new Device(options);
+    this.#devices.push(device);
+    return device;
   }
 
   #endSessions(process: SimProcess): void {

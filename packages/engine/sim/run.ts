@@ -168,6 +168,8 @@ class Run {
       await this.#phases();
     } finally {
       process.off("unhandledRejection", this.#onRejection);
+      // What is left of this world must not go on in the next.
+      this.#cluster.end();
     }
     return {
       seed: this.#options.seed,

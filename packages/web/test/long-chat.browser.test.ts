@@ -48,7 +48,7 @@ test(`a chat of ${turns * 2} messages opens at its end and scrolls to its beginn
       element.scrollTop = 0;
       return element.scrollHeight;
     });
-    if (await log.getByText("the very first").isVisible()) break;
+    if (await log.getByText("the very first", { exact: true }).first().isVisible()) break;
     await expect
       .poll(() => log.evaluate((element) => element.scrollHeight), waits)
       .toBeGreaterThan(oldest);

@@ -37,21 +37,26 @@ export function Thread({
   const follows = useRef(true);
   const [atEnd, setAtEnd] = useState(true);
   const shift = usePrepended(rows);
+  const items = useMemo(() => [...rows, atTheEnd], [rows]);
 
   const toEnd = (): void => list.current?.scrollToIndex(rows.length, { align: "end" });
   useLayoutEffect(() => {
     if (follows.current) toEnd();
   });
 
+  const fetchOlder = (): void => {
+    const { current } = list;
+    if (current === null || current.scrollOffset >= fetchesOlderPx) return;
+    if (follows.current || !transcript.hasMore || loadingOlder) return;
+    loadOlder().catch((error: unknown) => showError("Older messages were not loaded", error));
+  };
   const onScroll = (offset: number): void => {
     const { current } = list;
     if (current === null) return;
     const left = current.scrollSize - current.viewportSize - offset;
     follows.current = left < followsPx;
     setAtEnd(left < followsPx * 4);
-    if (offset < fetchesOlderPx && transcript.hasMore && !loadingOlder) {
-      loadOlder().catch((error: unknown) => showError("Older messages were not loaded", error));
-    }
+    fetchOlder();
   };
 
   return (
@@ -63,22 +68,25 @@ export function Thread({
         aria-label="Conversation"
         tabIndex={0}
         shift={shift}
+        data={items}
         onScroll={onScroll}
+        onScrollEnd={fetchOlder}
         onResize={() => {
           if (follows.current) toEnd();
         }}
       >
-        {[
-          ...rows.map((row, at) => (
+        {(row, at) =>
+          row.kind === "status" ? (
+            <div key="status" className={`${column} pb-6`}>
+              <TurnStatus chatId={chatId} />
+            </div>
+          ) : (
             <div key={row.key} className={`${column} ${at === 0 ? "pt-6" : ""}`}>
               {at === 0 && transcript.hasMore && <OlderNote />}
               <RowView chatId={chatId} row={row} working={working} waiting={waiting} />
             </div>
-          )),
-          <div key="status" className={`${column} pb-6`}>
-            <TurnStatus chatId={chatId} />
-          </div>,
-        ]}
+          )
+        }
       </VList>
       {!atEnd && (
         <IconButton
@@ -140,12 +148,17 @@ const RowView = memo(function RowView({ chatId, row, working, waiting }: RowView
   }
 });
 
-/** Whether rows were added at the start since the last time: then the view keeps its distance from the end. */
+/** Stands for what the turn does, after the last row. */
+const atTheEnd = { kind: "status", key: "status" } as const;
+
+/** Whether these rows have others before what was first until now: then the view keeps its distance from the end. */
 function usePrepended(rows: readonly Row[]): boolean {
-  const [known, setKnown] = useState({ first: rows[0]?.key, shift: false });
-  const first = rows[0]?.key;
-  if (first === known.first) return known.shift && false;
-  const shift = known.first !== undefined && rows.some(({ key }) => key === known.first);
-  setKnown({ first, shift });
-  return shift;
+  const [known, setKnown] = useState({ rows, shift: false });
+  if (known.rows !== rows) {
+    const first = known.rows[0]?.key;
+    const shift =
+      first !== undefined && rows[0]?.key !== first && rows.some(({ key }) => key === first);
+    setKnown({ rows, shift });
+  }
+  return known.shift;
 }

@@ -122,6 +122,10 @@ test("a part that arrives leaves the rows of finished messages the same objects"
   );
   expect(after.slice(0, 2).every((row, at) => row === before[at])).toBe(true);
   expect(after[2]).not.toBe(before[2]);
+  // Asked again for the same: the same list.
+  const same = { messages, preview: preview({ seq: 3, parts: [text("abc")] }) };
+  const pending: [] = [];
+  expect(timeline.rowsOf(same, pending)).toBe(timeline.rowsOf(same, pending));
   // One more message: those before it are still the same.
   const more = timeline.rowsOf(
     { messages: [...messages, message(4, "user", [text("more")])], preview: null },

@@ -47,9 +47,30 @@ export class Timeline {
     rows: readonly Row[];
   } | null = null;
   #rows = new Map<string, Row>();
+  #last: {
+    messages: readonly Message[];
+    preview: Preview | null;
+    pending: readonly PendingMessage[];
+    rows: readonly Row[];
+  } | null = null;
 
+  /** The same list for the same input: it may be asked for as often as one likes. */
   rowsOf(
     { messages, preview }: Pick<Transcript, "messages" | "preview">,
+    pending: readonly PendingMessage[],
+  ): readonly Row[] {
+    const last = this.#last;
+    if (last !== null && last.messages === messages && last.preview === preview) {
+      if (last.pending === pending) return last.rows;
+    }
+    const rows = this.#allRows(messages, preview, pending);
+    this.#last = { messages, preview, pending, rows };
+    return rows;
+  }
+
+  #allRows(
+    messages: readonly Message[],
+    preview: Preview | null,
     pending: readonly PendingMessage[],
   ): readonly Row[] {
     const runsTools = preview !== null && isOfTools(preview);

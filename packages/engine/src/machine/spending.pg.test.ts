@@ -337,7 +337,7 @@ describe("what was used", () => {
 /** What may happen to a chat, one after the other; several chats at once. */
 const step = fc.record({
   chat: fc.nat({ max: 5 }),
-  what: fc.constantFrom("call", "call", "settle", "settle", "retry", "fail", "stop"),
+  what: fc.constantFrom("call", "call", "call", "call", "settle", "retry", "fail", "stop"),
   worst: fc.integer({ min: 1, max: 400 }),
   share: fc.double({ min: 0, max: 1, noNaN: true }),
 });
@@ -345,8 +345,8 @@ const step = fc.record({
 test("whatever happens, and however much of it at once, what is spent and reserved stays within every budget", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(step, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 8 }),
-      fc.integer({ min: 100, max: 1_500 }),
+      fc.array(fc.array(step, { minLength: 2, maxLength: 8 }), { minLength: 1, maxLength: 8 }),
+      fc.integer({ min: 100, max: 500 }),
       async (rounds, limit) => {
         const policy = { standing: { ...noStandingBudgets.standing, owner: usd(limit + 300) } };
         owner = randomUUID();

@@ -5,6 +5,8 @@ import { join } from "node:path";
 export const fault = "for (let i = 1; i < lines.length; i++)";
 export const cure = "for (let i = 0; i < lines.length; i++)";
 
+const source = "./basket.js";
+
 /** What the second terminal asks for. */
 export const wish = "Please add a test for an empty basket, too.";
 
@@ -21,7 +23,7 @@ export function total(lines) {
 `,
   "basket.test.js": `import assert from "node:assert/strict";
 import { test } from "node:test";
-import { total } from "./basket.js";
+import { total } from "${source}";
 
 test("one line", () => {
   assert.equal(total([{ price: 250, count: 2 }]), 500);

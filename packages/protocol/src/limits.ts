@@ -22,12 +22,12 @@ export const limits = {
   queueMessagesMax: 20,
   modelSettingsBytesMax: 8 * 1024,
   fallbackModelsMax: 5,
-  /** How long a client tool may take when it does not say: ten minutes. */
-  clientToolDeadlineMs: 600_000,
-  /** How long an approval may stay undecided when the tool does not say: people sleep, so a day. */
-  approvalDeadlineMs: 24 * 3_600_000,
   fileBytesMax: 10 * 1024 * 1024,
   filesPerChatMax: 50,
   fileNameCharsMax: 255,
   pageFilesMax: 100,
+  /** How long a client tool may take when it does not say: ten minutes. */
+  clientToolDeadlineMs: 600_000,
+  /** How long an approval may stay undecided when the tool does not say: people sleep, so a day. */
+  approvalDeadlineMs: 24 * 3_600_000,
 } as const;

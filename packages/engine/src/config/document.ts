@@ -8,7 +8,9 @@ export function configurationDocument(): string {
     sections.set(row.section, [...(sections.get(row.section) ?? []), row]);
   }
   const tables = [...sections].map(([section, rows]) => sectionText(section, rows));
-  return [introduction, ...tables, providersText, modelRowsText, pricesText, mcpServersText].join("\n");
+  return [introduction, ...tables, providersText, modelRowsText, pricesText, mcpServersText].join(
+    "\n",
+  );
 }
 
 /** The default as people write it. */

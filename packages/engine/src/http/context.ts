@@ -33,8 +33,6 @@ export interface HttpContext {
   readonly machine: Machine;
   readonly database: Database;
   readonly models: ModelCatalogue;
-  readonly files: FileStore;
-  readonly fileLinks: FileLinks;
   /** Null: chats bring no MCP servers along. */
   readonly chatServers: ChatServersPolicy | null;
   readonly clock: Clock;
@@ -47,6 +45,8 @@ export interface HttpContext {
   readonly signals: ChatSignals;
   readonly schemas: Pick<SchemaChecker, "check">;
   readonly titles: TitleMaker;
+  readonly files: FileStore;
+  readonly fileLinks: FileLinks;
   readonly streamRegistry: StreamRegistry;
   /** Aborts when the server drains: who waits answers with what there is. */
   readonly draining: AbortSignal;

@@ -56,13 +56,13 @@ export interface HttpServerOptions {
   readonly streams: Streams;
   readonly watch: WatchStreams;
   readonly models: ModelCatalogue;
-  readonly files: FileStore;
-  /** What links to files are signed with: the same on every replica. */
-  readonly fileLinkSecret: string;
   /** Absent: chats bring no MCP servers along. */
   readonly chatServers?: ChatServersPolicy;
   readonly schemas: Pick<SchemaChecker, "check">;
   readonly titles: TitleMaker;
+  readonly files: FileStore;
+  /** What links to files are signed with: the same on every replica. */
+  readonly fileLinkSecret: string;
   readonly health: HealthPort;
   readonly clock: Clock;
   readonly random: Random;

@@ -11,7 +11,8 @@ import { closeCalls } from "./close-open-calls.ts";
 export type UserMessage = Pick<
   QueueRow,
   "parts" | "model" | "reasoning_effort" | "client_id" | "created_by"
-> & Partial<Pick<QueueRow, "response_format" | "model_settings">>;
+> &
+  Partial<Pick<QueueRow, "response_format" | "model_settings">>;
 
 export function userMessage(from: UserMessage): NewMessage {
   const { parts, model, reasoning_effort, client_id, created_by } = from;

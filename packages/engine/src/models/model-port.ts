@@ -66,7 +66,6 @@ export interface ModelInfo extends ModelTraits {
   id: string;
   provider: string;
   name: string;
-  context_window_tokens: number | null;
 }
 
 /** What the worker knows of model providers. */

@@ -17,8 +17,8 @@ export interface ChatStoreOptions {
   chatId: string;
   /** How long the stream is kept after the last listener has left. */
   lingerMs: number;
-  /** It is followed, or not any more. */
-  onFollowed(store: ChatStore, followed: boolean): void;
+  /** It begins to be followed, or is not any more. */
+  onUsed(store: ChatStore): void;
 }
 
 /** Messages that `loadOlder` asks for at once. */
@@ -140,7 +140,7 @@ export class ChatStore {
     });
     this.#subscription = subscription;
     this.#change({ ...notConnected, ended: null });
-    this.#options.onFollowed(this, true);
+    this.#options.onUsed(this);
     void this.#read(subscription);
   }
 
@@ -152,7 +152,7 @@ export class ChatStore {
     this.#tools.stop();
     this.#pending.unfollowed();
     this.#change({ ...notConnected });
-    this.#options.onFollowed(this, false);
+    this.#options.onUsed(this);
   }
 
   /** Never rejects. */

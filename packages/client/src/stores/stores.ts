@@ -57,7 +57,7 @@ export class Stores {
       client: this.client,
       chatId,
       lingerMs: lingerMsDefault,
-      onFollowed: (one) => this.#used(one),
+      onUsed: (one) => this.#used(one),
     });
     this.#chats.set(chatId, store);
     evict(this.#chats);

@@ -2,6 +2,13 @@ import { execFileSync } from "node:child_process";
 import { accessSync, constants, globSync, readFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
+declare module "vitest" {
+  interface ProvidedContext {
+    /** The program: for tests in a browser. */
+    chromium: string;
+  }
+}
+
 /** A PostgreSQL server that the `*.pg.test.ts` suites run on. */
 export interface PostgresBinary {
   major: number;

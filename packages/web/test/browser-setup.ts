@@ -2,13 +2,6 @@ import { randomUUID } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { buildWeb } from "../../engine/src/cli/web/build-web.ts";
 
-declare module "vitest" {
-  interface ProvidedContext {
-    /** The program. */
-    chromium: string;
-  }
-}
-
 /** Once before all browser tests: so that no test waits for it. */
 export async function setup(): Promise<void> {
   const packages = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");

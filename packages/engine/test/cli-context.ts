@@ -31,7 +31,7 @@ export function testCli(env: Record<string, string> = {}, rest: Partial<CliConte
   const listeners = new Set<{ signals: readonly string[]; fn: (signal: NodeJS.Signals) => void }>();
   return {
     context: {
-      env: { PARLEY_LOG_LEVEL: "silent", ...env },
+      env: { PARLEY_LOG_LEVEL: "silent", PARLEY_WEB: "false", ...env },
       platform: process.platform,
       homeDir: "/nonexistent",
       stdin: new PassThrough() as unknown as NodeJS.ReadStream,

@@ -39,6 +39,7 @@ const routes: [string, string, unknown?][] = [
   ["POST", "/chats/ID/clear", {}],
   ["GET", "/chats/ID/usage"],
   ["GET", "/chats/ID/messages"],
+  ["GET", "/chats/ID/messages/1/versions"],
   ["POST", "/chats/ID/messages", { content: "x" }],
   ["PATCH", "/chats/ID/messages/1", { content: "x" }],
   ["PATCH", "/chats/ID/queue/1", { position: 0 }],

@@ -1,6 +1,12 @@
 import { Stranger } from "./actors/stranger.ts";
 import { User, type UserListener } from "./actors/user.ts";
-import { checkConvergence, checkMirror, readStored, runnableChats } from "./checkers/at-rest.ts";
+import {
+  checkConvergence,
+  checkMirror,
+  haveConverged,
+  readStored,
+  runnableChats,
+} from "./checkers/at-rest.ts";
 import { Checkers } from "./checkers/checkers.ts";
 import { Verdict, type Violation } from "./checkers/verdict.ts";
 import { Cluster } from "./cluster.ts";
@@ -36,7 +42,7 @@ export const livenessMs = 240_000;
 const convergenceMs = 45_000;
 
 /** What is linked together lets go of each other within this after its last user has left. */
-const partingMs = 20_000;
+const partingMs = 15_000;
 
 /** One whole run: users and faults for a while, then rest, then the end of everything; checked all along. */
 export async function simulate(backend: Backend, given: SimOptions): Promise<SimResult> {
@@ -231,15 +237,17 @@ class Run {
         view.start();
       }
     }
-    await this.#quiet(convergenceMs, failed);
-    if (failed()) return;
-    const stored = readStored(this.#cluster.database);
+    const views = this.#users.flatMap(({ watchers }) => watchers);
+    const untilMs = this.#scheduler.nowMs + convergenceMs;
+    let stored;
+    do {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#quiet(1_000, failed);
+      if (failed()) return;
+      stored = readStored(this.#cluster.database);
+    } while (!haveConverged(views, stored) && this.#scheduler.nowMs < untilMs);
     checkMirror(this.#checkers.mirror, stored, this.#verdict);
-    checkConvergence(
-      this.#users.flatMap(({ watchers }) => watchers),
-      stored,
-      this.#verdict,
-    );
+    checkConvergence(views, stored, this.#verdict);
   }
 
   /** Everybody leaves; then the servers do. Nothing is left of either. */
@@ -252,7 +260,9 @@ class Run {
       this.#verdict.check("leaks", left === 0, () => `${left} ${what} when everybody had left`);
     check(this.#cluster.http.openExchanges, "connections of clients are open");
     for (const host of this.#cluster.hosts) this.#cluster.terminate(host);
-    await this.#scheduler.run(partingMs, failed);
+    const haveEnded = (): boolean =>
+      this.#cluster.replicas.length === 0 && this.#cluster.database.sessions.length === 0;
+    await this.#scheduler.run(partingMs, () => failed() || haveEnded());
     check(this.#cluster.replicas.length, "servers have not stopped");
     check(this.#cluster.database.sessions.length, "sessions of the database are open");
     for (const { ended, process, timersLeft, linksLeft } of this.#cluster.past) {

@@ -85,6 +85,18 @@ export function checkConvergence(
   }
 }
 
+/** Whether nobody has to wait any longer for what there is. */
+export function haveConverged(
+  views: readonly Watcher[],
+  stored: ReadonlyMap<string, StoredChat>,
+): boolean {
+  return views.every((view) => {
+    const chat = stored.get(view.chatId);
+    if (view.ended !== null || chat === undefined) return view.ended !== null && chat === undefined;
+    return differenceOf(view.transcript, chat) === null;
+  });
+}
+
 /** The database has exactly the rows that its transactions told of. */
 export function checkMirror(
   mirror: Mirror,

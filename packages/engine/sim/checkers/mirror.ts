@@ -1,4 +1,4 @@
-import type { Change, Committed } from "../database/server.ts";
+import type { Committed } from "../database/server.ts";
 import type { ChatRow, ExecutionRow, MessageRow } from "../../src/domain/rows.ts";
 
 export type ChatImage = Pick<
@@ -18,10 +18,8 @@ export type ChatImage = Pick<
   | "worker_id"
   | "runner_id"
   | "turn_message_id"
-  | "takeovers"
   | "title"
-  | "hold"
-> & { readonly retry_state: unknown; readonly last_error: { readonly kind: string } | null };
+> & { readonly retry_state: unknown };
 
 export type MessageImage = Pick<
   MessageRow,
@@ -49,7 +47,7 @@ export interface QueueImage {
 
 export type ExecutionImage = Pick<
   ExecutionRow,
-  "id" | "chat_id" | "state" | "needs_approval" | "decided_by" | "runner_id" | "tool_name"
+  "id" | "chat_id" | "state" | "needs_approval" | "decided_by" | "tool_name"
 >;
 
 /** A row of one table as a transaction found and left it, however often it was written in between. */
@@ -79,13 +77,32 @@ export class Mirror {
 
   /** Takes the transaction in, and gives what it did. */
   apply(committed: Committed): CommitImage {
-    for (const change of committed.changes) this.#follow(change);
-    return {
+    const image = {
       committed,
-      chats: netOf<ChatImage>(committed.changes, "chats"),
-      messages: netOf<MessageImage>(committed.changes, "chat_messages"),
-      queue: netOf<QueueImage>(committed.changes, "chat_queue"),
+      chats: new Map<string, Net<ChatImage>>(),
+      messages: new Map<string, Net<MessageImage>>(),
+      queue: new Map<string, Net<QueueImage>>(),
     };
+    for (const { table, op, row } of committed.changes) {
+      const gone = op === "DELETE";
+      if (table === "chats") follow(this.chats, image.chats, row as unknown as ChatImage, gone);
+      if (table === "chat_messages") {
+        const message = row as unknown as MessageImage;
+        follow(rowsOf(this.messages, message.chat_id), image.messages, message, gone);
+        this.#noteClientId(message);
+        if (!gone) this.everCommitted.set(message.id, message);
+      }
+      if (table === "chat_queue") {
+        const queued = row as unknown as QueueImage;
+        follow(rowsOf(this.queue, queued.chat_id), image.queue, queued, gone);
+        this.#noteClientId(queued);
+      }
+      if (table === "tool_executions") {
+        const execution = row as unknown as ExecutionImage;
+        keep(this.executions, execution.id, gone ? null : execution);
+      }
+    }
+    return image;
   }
 
   /** The live history of a chat, in order. */
@@ -95,31 +112,15 @@ export class Mirror {
       .sort((a, b) => a.id - b.id);
   }
 
-  #follow({ table, was, now }: Change): void {
-    const row = (now ?? was) as {
-      id: string | number;
-      chat_id?: string;
-      client_id?: string | null;
-    };
-    if (table === "chats") keep(this.chats, String(row.id), now as ChatImage | null);
-    if (table === "tool_executions") {
-      keep(this.executions, String(row.id), now as ExecutionImage | null);
-    }
-    if (table !== "chat_messages" && table !== "chat_queue") return;
-    const tables: Map<string, Map<number, unknown>> = table === "chat_queue"
-      ? this.queue
-      : this.messages;
-    const chatId = String(row.chat_id);
-    const rows = tables.get(chatId) ?? new Map<number, unknown>();
-    tables.set(chatId, rows);
-    keep(rows, Number(row.id), now);
-    if (table === "chat_messages" && now !== null) {
-      this.everCommitted.set(Number(row.id), now as unknown as MessageImage);
-    }
-    if (typeof row.client_id === "string" && now !== null) {
-      this.clientIds.set(row.client_id, chatId);
-    }
+  #noteClientId({ client_id, chat_id }: MessageImage | QueueImage): void {
+    if (client_id !== null) this.clientIds.set(client_id, chat_id);
   }
+}
+
+function rowsOf<Row>(map: Map<string, Map<number, Row>>, chatId: string): Map<number, Row> {
+  const rows = map.get(chatId) ?? new Map<number, Row>();
+  map.set(chatId, rows);
+  return rows;
 }
 
 function keep<K, V>(map: Map<K, V>, key: K, value: V | null): void {
@@ -127,14 +128,16 @@ function keep<K, V>(map: Map<K, V>, key: K, value: V | null): void {
   else map.set(key, value);
 }
 
-function netOf<Row>(changes: readonly Change[], table: string): Map<string, Net<Row>> {
-  const nets = new Map<string, Net<Row>>();
-  for (const change of changes) {
-    if (change.table !== table) continue;
-    const id = String((change.now ?? change.was)?.["id"]);
-    const before = nets.get(id);
-    const was = before === undefined ? (change.was as Row | null) : before.was;
-    nets.set(id, { was, now: change.now as Row | null });
-  }
-  return nets;
+/** Takes a row in; how it was is what the mirror has of it, before the transaction's first change. */
+function follow<Id extends string | number, Row extends { readonly id: Id }>(
+  rows: Map<Id, Row>,
+  nets: Map<string, Net<Row>>,
+  row: Row,
+  gone: boolean,
+): void {
+  const id = String(row.id);
+  const before = nets.get(id);
+  const was = before === undefined ? (rows.get(row.id) ?? null) : before.was;
+  nets.set(id, { was, now: gone ? null : row });
+  keep(rows, row.id, gone ? null : row);
 }

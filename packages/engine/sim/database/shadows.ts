@@ -34,28 +34,65 @@ create view parley_sim.pg_locks as
 create sequence parley_sim.uuids;
 create function parley_sim.gen_random_uuid() returns uuid language sql volatile as
   $$ select md5(nextval('parley_sim.uuids')::text)::uuid $$;
-
--- What a transaction does to the rows that matter is told to the checkers as notices, which end with the transaction.
-create function parley_sim.tell() returns trigger language plpgsql as $$
-declare was jsonb; is_now jsonb;
-begin
-  if tg_op <> 'INSERT' then was := to_jsonb(old) - 'parts'; end if;
-  if tg_op <> 'DELETE' then is_now := to_jsonb(new) - 'parts'; end if;
-  raise notice 'parley_sim %', jsonb_build_array(tg_table_name, tg_op, was, is_now);
-  return null;
-end $$;
 `;
 
-/** The tables whose changes are told. */
-const toldTables = ["chats", "chat_messages", "chat_queue", "tool_executions", "chat_tombstones"];
+/**
+ * The columns that checkers look at, by table. What a transaction does to them is told as notices, which end with the
+ * transaction; only the row as it is then, since how it was is known from the transaction before.
+ */
+const toldColumns: Readonly<Record<string, readonly string[]>> = {
+  chats: [
+    "id",
+    "owner_id",
+    "parent_chat_id",
+    "status",
+    "archived",
+    "queue_length",
+    "snapshot_version",
+    "history_version",
+    "queue_version",
+    "retry_state_version",
+    "metadata_version",
+    "generation_attempt",
+    "worker_id",
+    "runner_id",
+    "turn_message_id",
+    "title",
+    "retry_state",
+  ],
+  chat_messages: [
+    "id",
+    "chat_id",
+    "revision",
+    "role",
+    "visibility",
+    "finish_reason",
+    "episode",
+    "client_id",
+    "is_boundary",
+    "deleted",
+    "tool_call_ids",
+    "tool_result_ids",
+  ],
+  chat_queue: ["id", "chat_id", "client_id", "manner"],
+  tool_executions: ["id", "chat_id", "state", "needs_approval", "decided_by", "tool_name"],
+};
 
 /** Triggers run in the order of their names: these last, when the rules have had their say. */
-export const tellingTriggers = toldTables
-  .map(
-    (table) =>
-      `create trigger zz_told after insert or update or delete on parley.${table} ` +
-      `for each row execute function parley_sim.tell();`,
-  )
+export const tellingTriggers = Object.entries(toldColumns)
+  .map(([table, columns]) => {
+    const row = columns.map((column) => `'${column}', r.${column}`).join(", ");
+    return `
+create function parley_sim.tell_${table}() returns trigger language plpgsql as $$
+declare r parley.${table};
+begin
+  if tg_op = 'DELETE' then r := old; else r := new; end if;
+  raise notice 'parley_sim %', jsonb_build_array('${table}', tg_op, jsonb_build_object(${row}));
+  return null;
+end $$;
+create trigger zz_told after insert or update or delete on parley.${table}
+  for each row execute function parley_sim.tell_${table}();`;
+  })
   .join("\n");
 
 export const searchPath = `set search_path = parley_sim, pg_catalog, public`;

@@ -38,15 +38,18 @@ function believing(site: MutationSite): void {
   rewriting("chats.lock_and_bump", (text) =>
     text.replace("returning *", `returning ${columnsOfChat}`),
   )(site);
+  const named = new Set<string>();
   cluster.database.committed.push(({ process, changes }) => {
-    for (const { table, was, now } of changes) {
-      if (
-        table !== "chats" ||
-        typeof now?.["runner_id"] !== "string" ||
-        was?.["runner_id"] === now["runner_id"]
-      )
-        continue;
-      const { id, runner_id, worker_id } = now as Record<string, string>;
+    for (const { table, row } of changes) {
+      if (table !== "chats" || typeof row["runner_id"] !== "string") continue;
+      const { id, runner_id, worker_id } = row as {
+        id: string;
+        runner_id: string;
+        worker_id: string;
+      };
+      // Who names a runner first is the process that it is in.
+      if (named.has(runner_id)) continue;
+      named.add(runner_id);
       site.backend.sql(`insert into parley_sim.believed values
         ('${id}', '${process.name}', '${runner_id}', '${worker_id}')
         on conflict (chat_id, process) do update set runner_id = excluded.runner_id, worker_id = excluded.worker_id`);

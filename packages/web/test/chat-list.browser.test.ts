@@ -119,11 +119,12 @@ test("keeps a long list out of the document, and brings older chats when they ar
   await chats(page).getByRole("link").first().waitFor();
   expect(await chats(page).getByRole("link").count()).toBeLessThan(60);
   const oldest = item(page, "Rhythm");
-  for (let tries = 0; tries < 40 && (await oldest.count()) === 0; tries++) {
-    // oxlint-disable-next-line no-await-in-loop
-    await chats(page).getByRole("link").last().scrollIntoViewIfNeeded();
-    // oxlint-disable-next-line no-await-in-loop
+  await chats(page).hover();
+  for (let tries = 0; tries < 100 && (await oldest.count()) === 0; tries++) {
+    /* oxlint-disable no-await-in-loop */
+    await page.mouse.wheel(0, 3_000);
     await page.waitForFunction("new Promise(requestAnimationFrame).then(() => true)");
+    /* oxlint-enable no-await-in-loop */
   }
   await oldest.waitFor();
   expect(await chats(page).getByRole("link").count()).toBeLessThan(60);

@@ -127,3 +127,41 @@ test("on a phone the list is a drawer, and nothing is wider than the screen", as
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(360);
   }
 });
+
+test("a page whose code is gone from the server says that there is a newer version", async () => {
+  const page = await rig.page();
+  rig.allow(page, /ERR_FAILED|dynamically imported module|Failed to load/);
+  await page.route("**/assets/settings-page-*", (route) => route.abort());
+  await page.getByRole("button", { name: /Menu$/ }).click();
+  await page.getByRole("menuitem", { name: "Settings" }).click();
+  await page.getByRole("heading", { name: "There is a newer version" }).waitFor();
+  await page.unroute("**/assets/settings-page-*");
+  await page.getByRole("button", { name: "Reload" }).click();
+  await page.getByRole("heading", { name: "Appearance" }).waitFor();
+});
+
+test("what fails is said, and stays until it is read", async () => {
+  const { chat } = await rig.client.createChat({
+    model: "demo/fast",
+    content: "x",
+    title: "Stuck",
+  });
+  await atRest(rig.client, chat.id);
+  const page = await rig.page({ path: "/settings" });
+  rig.allow(page, /ERR_FAILED|Failed to load/);
+  await page.route(`**/api/v1/chats/${chat.id}`, (route) =>
+    route.fulfill({
+      status: 409,
+      contentType: "application/problem+json",
+      body: JSON.stringify({ code: "invalid_state", status: 409, detail: "Not now." }),
+    }),
+  );
+  const link = page.getByRole("navigation", { name: "Chats" }).getByRole("link", { name: "Stuck" });
+  await link.hover();
+  await page.getByRole("button", { name: "Actions for Stuck" }).click();
+  await page.getByRole("menuitem", { name: "Pin" }).click();
+  const toast = page.getByText("The pin was not changed: Not now.");
+  await toast.first().waitFor();
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await toast.first().waitFor({ state: "detached" });
+});

@@ -33,7 +33,9 @@ export function ChatList({ filter, view, onClear }: ChatListProps): ReactNode {
   const list = useRef<VListHandle>(null);
   const today = useToday();
   const rows = useMemo(() => sectionsOf(chats, today), [chats, today]);
-  useSeen(chats, openId);
+  // What is open may be none of what is searched for.
+  const everyChat = useChatList().chats;
+  useSeen([...chats, ...everyChat].find(({ id }) => id === openId));
 
   const ordered = rows.flatMap((row) => (row.kind === "chat" ? [row.chat.id] : []));
   const step = (by: 1 | -1): void => {
@@ -119,8 +121,7 @@ function Row({ row, openId, unread }: RowProps): ReactNode {
 }
 
 /** What is open in a window that is looked at counts as read. */
-function useSeen(chats: readonly Chat[], openId: string | null): void {
-  const open = chats.find(({ id }) => id === openId);
+function useSeen(open: Chat | undefined): void {
   useEffect(() => {
     if (open === undefined) return undefined;
     const look = (): void => {

@@ -24,13 +24,15 @@ test("pinned chats come first, whatever their age, and the others by it", () => 
       chat("e", 5),
       chat("f", 20),
     ]),
-  ).toEqual([
-    ...["Pinned", "d"],
-    ...["Today", "a", "b"],
-    ...["Yesterday", "c"],
-    ...["Previous 7 days", "e"],
-    ...["Previous 30 days", "f"],
-  ]);
+  ).toEqual(
+    [
+      ["Pinned", "d"],
+      ["Today", "a", "b"],
+      ["Yesterday", "c"],
+      ["Previous 7 days", "e"],
+      ["Previous 30 days", "f"],
+    ].flat(),
+  );
 });
 
 test("what is older is told by its month", () => {

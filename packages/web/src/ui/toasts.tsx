@@ -1,4 +1,3 @@
-import { clsx } from "clsx";
 import { CircleAlert, X } from "lucide-react";
 import { Toast as Radix } from "radix-ui";
 import { useSyncExternalStore, type ReactNode } from "react";
@@ -25,7 +24,7 @@ export function Toasts(): ReactNode {
           {kind === "error" && (
             <CircleAlert size={16} className="mt-1 shrink-0 text-danger" aria-hidden="true" />
           )}
-          <Radix.Description className={clsx("flex-1 py-0.5 text-sm break-words")}>
+          <Radix.Description className="flex-1 py-0.5 text-sm break-words">
             {text}
           </Radix.Description>
           {action !== undefined && (
@@ -44,7 +43,8 @@ export function Toasts(): ReactNode {
           </Radix.Close>
         </Radix.Root>
       ))}
-      <Radix.Viewport className="fixed right-4 bottom-4 z-60 flex w-90 max-w-[calc(100vw-2rem)] flex-col gap-2 outline-none" />
+      {/* Not at the bottom: there people write. */}
+      <Radix.Viewport className="fixed top-16 right-4 z-60 flex w-90 max-w-[calc(100vw-2rem)] flex-col gap-2 outline-none" />
     </Radix.Provider>
   );
 }

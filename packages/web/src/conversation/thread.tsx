@@ -35,6 +35,7 @@ export function Thread({
 
   const list = useRef<VListHandle>(null);
   const follows = useRef(true);
+  const offsetBefore = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
   const shift = usePrepended(rows);
   const items = useMemo(() => [...rows, atTheEnd], [rows]);
@@ -54,8 +55,12 @@ export function Thread({
     const { current } = list;
     if (current === null) return;
     const left = current.scrollSize - current.viewportSize - offset;
-    follows.current = left < followsPx;
-    setAtEnd(left < followsPx * 4);
+    const isUpwards = offset < offsetBefore.current;
+    offsetBefore.current = offset;
+    // Messages that come several at a time move the end away, though nobody has scrolled.
+    if (left < followsPx) follows.current = true;
+    else if (isUpwards) follows.current = false;
+    setAtEnd(follows.current || left < followsPx * 4);
     fetchOlder();
   };
 

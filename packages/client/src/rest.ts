@@ -6,6 +6,7 @@ import type {
   CreateChatAnswer,
   CreateToken,
   CreateTokenAnswer,
+  DrainAnswer,
   EditMessage,
   EditMessageAnswer,
   EditQueued,
@@ -23,11 +24,14 @@ import type {
   MessageVersionsAnswer,
   Model,
   ModelsAnswer,
+  OperatorChatAnswer,
   OwnerBudgetAnswer,
   OwnerUsageAnswer,
   OwnerUsageQuery,
   PatchChat,
   QueueAnswer,
+  ReplicaMetricsAnswer,
+  ReplicasAnswer,
   SendMessage,
   SendMessageAnswer,
   SetBudget,
@@ -76,6 +80,10 @@ const api = "/api/v1";
 /** The path of a chat, for routes below it. */
 export function chatPath(chatId: string): string {
   return `${api}/chats/${encodeURIComponent(chatId)}`;
+}
+
+function replicaPath(replicaId: string): string {
+  return `${api}/replicas/${encodeURIComponent(replicaId)}`;
 }
 
 function filePath(fileId: string): string {
@@ -334,6 +342,22 @@ export function createRest(context: ClientContext) {
     revokeToken: async (tokenId: string, options?: CallOptions): Promise<void> => {
       await send("DELETE", `${api}/tokens/${encodeURIComponent(tokenId)}`, undefined, options);
     },
+
+    /** For administrators: the replicas and what each runs, chats by state, queue and capacity. */
+    replicas: (options?: CallOptions): Promise<ReplicasAnswer> =>
+      read(`${api}/replicas`, {}, options),
+
+    /** For administrators: figures of a replica's last minutes, whichever replica is asked. */
+    replicaMetrics: (replicaId: string, options?: CallOptions): Promise<ReplicaMetricsAnswer> =>
+      read(`${replicaPath(replicaId)}/metrics`, {}, options),
+
+    /** For administrators: the replica hands its chats over and takes no more; its process stays. */
+    drainReplica: (replicaId: string, options?: CallOptions): Promise<DrainAnswer> =>
+      change("POST", `${replicaPath(replicaId)}/drain`, undefined, options),
+
+    /** For administrators: how any chat stands, without what is said in it. */
+    operatorChat: (chatId: string, options?: CallOptions): Promise<OperatorChatAnswer> =>
+      read(`${api}/operator/chats/${encodeURIComponent(chatId)}`, {}, options),
 
     /** Resolves when the process answers; says nothing of its database. */
     health: async (options?: CallOptions): Promise<void> => {

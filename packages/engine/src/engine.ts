@@ -35,6 +35,7 @@ import { Relay, type RelayOptions } from "./stream/relay/relay.ts";
 import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
 import { SchemaChecker } from "./schemas/checker.ts";
+import { Figures } from "./telemetry/figures.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { Titles } from "./titles/titles.ts";
 import { loadTools } from "./tools/load-tools.ts";
@@ -124,6 +125,10 @@ async function createReplica(config: Config, parts: Parts, deps: EngineDeps): Pr
     schemas: parts.schemas,
     titles: parts.titles,
     health: { worker: () => workerHealth(config, parts.worker) },
+    operator: {
+      rules: parts.backlogRules,
+      isHere: (workerId) => parts.worker.is(workerId),
+    },
     clock: deps.clock,
     random: deps.random,
     logger: deps.logger.child({ part: "http" }),
@@ -212,6 +217,15 @@ function assemble(
   tools.addSource(mcp.source);
 
   const metrics = createMetrics({ version, processMetrics: deps.network === undefined });
+  const figures = new Figures(
+    {
+      take: () => metrics.figures.take(),
+      statements: () => database.stats.statements(),
+      parts: () => partBuffer.saidParts(),
+      pool: () => database.stats.pool(),
+    },
+    clock.monotonic(),
+  );
   const subAgents = new SubAgentService({
     machine,
     database,
@@ -248,6 +262,11 @@ function assemble(
       version,
       relayUrl: () => relay?.url ?? null,
       capacity: config.capacity,
+      drainGraceMs: config.drainGraceMs,
+      figures: () => {
+        const made = figures.take(clock.monotonic());
+        return made && JSON.stringify(made);
+      },
       stepsMax: config.turnStepsMax,
       stepToolCallsMax: config.stepToolCallsMax,
       turnMs: config.turnMs === 0 ? null : config.turnMs,

@@ -80,6 +80,8 @@ export interface TestServerOptions {
   limits?: Partial<HttpLimits>;
   metrics?: MetricsPort;
   worker?: () => "held" | "lost" | "none";
+  /** The id of the server's own worker. */
+  workerId?: string;
   port?: number;
   chatServers?: ChatServersPolicy;
   publicHosts?: readonly string[];
@@ -151,6 +153,14 @@ export async function startHttpServer(
     files: options.files ?? createFileStore(database),
     fileLinkSecret: "secret of the test's links",
     health: { worker: options.worker ?? (() => "held") },
+    operator: {
+      rules: {
+        limits: { roots: 7, roots_per_owner: null, sub_agents: null, sub_agents_per_owner: null },
+        lease_ms: 20_000,
+        silence_ms: 1_500,
+      },
+      isHere: (workerId) => workerId === options.workerId,
+    },
     clock,
     random,
     logger,

@@ -11,6 +11,7 @@ export * from "./live-part.ts";
 export * from "./mcp-servers.ts";
 export * from "./messages.ts";
 export * from "./model-settings.ts";
+export * from "./operator.ts";
 export * from "./parts.ts";
 export * from "./requests.ts";
 export * from "./response-format.ts";

@@ -7,6 +7,7 @@ import type { Random } from "../lib/random.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { ModelPort } from "../models/model-port.ts";
 import type { Database } from "../postgres/database.ts";
+import type { BacklogRules } from "../store/backlog.ts";
 import type { SchemaChecker } from "../schemas/checker.ts";
 import type { ChatAccess } from "./access.ts";
 import type { Authenticator } from "./auth/authenticator.ts";
@@ -28,6 +29,14 @@ export interface TitleMaker {
   make(chat: ChatRow): void;
 }
 
+/** What administrators are told of the deployment goes by this. */
+export interface OperatorPort {
+  /** The same as what chats are taken by. */
+  readonly rules: BacklogRules;
+  /** Whether this is the worker of the replica that answers. */
+  isHere(workerId: string): boolean;
+}
+
 /** What every command and route works with. */
 export interface HttpContext {
   readonly machine: Machine;
@@ -40,6 +49,7 @@ export interface HttpContext {
   readonly logger: Logger;
   readonly limits: HttpLimits;
   readonly spending: SpendPolicy;
+  readonly operator: OperatorPort;
   readonly access: ChatAccess;
   readonly authenticator: Authenticator;
   readonly signals: ChatSignals;

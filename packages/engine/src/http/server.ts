@@ -20,7 +20,7 @@ import { Authenticator } from "./auth/authenticator.ts";
 import { isLoopbackAddress } from "./auth/origin.ts";
 import { ChatSignals } from "../machine/chat-signals.ts";
 import type { ChatServersPolicy } from "./commands/chat-servers.ts";
-import type { ModelCatalogue, TitleMaker } from "./context.ts";
+import type { ModelCatalogue, OperatorPort, TitleMaker } from "./context.ts";
 import type { HealthPort, MetricsPort, RequestObserver } from "./health.ts";
 import { FileLinks } from "./files/links.ts";
 import { addHooks } from "./hooks.ts";
@@ -35,6 +35,7 @@ import { messageRoutes } from "./routes/messages.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationRoutes } from "./routes/operations.ts";
 import { queueRoutes } from "./routes/queue.ts";
+import { replicaRoutes } from "./routes/replicas.ts";
 import { spendingRoutes } from "./routes/spending.ts";
 import { sessionRoutes } from "./routes/session.ts";
 import { streamRoutes } from "./routes/streams.ts";
@@ -72,6 +73,7 @@ export interface HttpServerOptions {
   readonly limits?: Partial<HttpLimits>;
   /** Default: no budgets but those that people set. */
   readonly spending?: SpendPolicy;
+  readonly operator: OperatorPort;
   /** `host[:port]` of the addresses under which a proxy makes this server known. */
   readonly publicHosts?: readonly string[];
   /** Named in the OpenAPI document. */
@@ -109,6 +111,7 @@ const apiRoutes = [
   fileRoutes,
   tokenRoutes,
   spendingRoutes,
+  replicaRoutes,
   modelRoutes,
   streamRoutes,
 ] as const;
@@ -156,6 +159,7 @@ class FastifyServer implements HttpServer {
       logger,
       limits,
       spending: options.spending ?? noStandingBudgets,
+      operator: options.operator,
       chatServers: options.chatServers ?? null,
       access: new ChatAccess(database),
       authenticator: new Authenticator({ ...common, tokenCacheMs: limits.tokenCacheMs }),

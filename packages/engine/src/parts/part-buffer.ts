@@ -51,6 +51,9 @@ export class PartBuffer implements EpisodeSource {
   #totalBytes = 0;
   /** By chat; within a chat by history version and attempt. */
   readonly #chats = new Map<string, Map<string, Kept>>();
+  /** Open episodes of this replica's own runners. */
+  readonly #writing = new Set<Episode>();
+  #partsOfClosed = 0;
   #timer: Timer | undefined;
 
   constructor(options: PartBufferOptions) {
@@ -71,12 +74,20 @@ export class PartBuffer implements EpisodeSource {
     return { bytes: this.#totalBytes, episodes };
   }
 
+  /** Live parts that this replica's runners have said since the start. Counted when somebody asks, not with each part. */
+  saidParts(): number {
+    let parts = this.#partsOfClosed;
+    for (const { seq } of this.#writing) parts += seq;
+    return parts;
+  }
+
   /** Opens the episode for the runner that recorded its attempt. A writer of a closed episode does nothing. */
   open(key: EpisodeKey, runnerId: string): EpisodeWriter {
     this.historyMoved(key.chat_id, key.history_version);
     const kept = this.#obtain(key);
     const { episode } = kept;
     if (!episode.open(runnerId)) return { append() {}, close() {}, seq: episode.seq };
+    this.#writing.add(episode);
     return {
       append: (part: LivePart) => episode.append(part),
       close: () => this.#close(kept),
@@ -177,6 +188,7 @@ export class PartBuffer implements EpisodeSource {
   #close(kept: Kept): void {
     if (kept.episode.closed) return;
     kept.touchedAt = this.#clock.monotonic();
+    if (this.#writing.delete(kept.episode)) this.#partsOfClosed += kept.episode.seq;
     kept.episode.close();
   }
 

@@ -123,6 +123,12 @@ class PostgresDatabase implements Database {
       // A warm connection saves prepared statements too; the server's limit is what bounds them.
       idleTimeoutMillis: 0,
     });
+    const pool = this.#pool;
+    this.stats.pool = () => ({
+      size: pool.options.max,
+      used: pool.totalCount - pool.idleCount,
+      waiting: pool.waitingCount,
+    });
     // At once: the server may end a connection with the very packet that opens it, and an error that nobody listens for
     // ends the process.
     this.#pool.on("connect", (client) => {

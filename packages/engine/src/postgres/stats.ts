@@ -32,14 +32,31 @@ const zero: Counts = {
   roundTrips: 0,
 };
 
+/** The connections of a pool, now. */
+export interface PoolUse {
+  readonly size: number;
+  readonly used: number;
+  /** Requests that wait for a connection. */
+  readonly waiting: number;
+}
+
 /** Counts since the start; tests and benchmarks take the difference of two snapshots. */
 export class Stats {
   readonly #operations = new Map<string, Counts>();
+  /** Replaced by a database that has a pool. */
+  pool: () => PoolUse = () => ({ size: 0, used: 0, waiting: 0 });
 
   add(operation: string, key: keyof Counts): void {
     let counts = this.#operations.get(operation);
     if (!counts) this.#operations.set(operation, (counts = { ...zero }));
     counts[key] += 1;
+  }
+
+  /** Statements of all operations, without the copies that a snapshot makes. */
+  statements(): number {
+    let statements = 0;
+    for (const counts of this.#operations.values()) statements += counts.statements;
+    return statements;
   }
 
   snapshot(): StatsSnapshot {

@@ -24,6 +24,14 @@ export interface Beat {
   /** The worker lost a connection of its own since the last beat: its health begins anew. */
   readonly reset_health: boolean;
   readonly beat_ms: number;
+  /** The worker's figures as JSON, where there are new ones. */
+  readonly figures: string | null;
+}
+
+/** What a beat brings back. */
+export interface BeatAnswer {
+  /** Somebody wants the worker to take nothing any more. */
+  readonly drain: boolean;
 }
 
 export async function registerWorker(sql: Sql, worker: NewWorker): Promise<void> {
@@ -55,20 +63,29 @@ export async function tellTools(
   });
 }
 
-/** False when the row is gone: others held this worker for dead, and removed it. */
-export async function beatWorker(sql: Sql, beat: Beat): Promise<boolean> {
-  const rows = await sql.query<{ id: string }>({
+/** Undefined when the row is gone: others held this worker for dead, and removed it. */
+export async function beatWorker(sql: Sql, beat: Beat): Promise<BeatAnswer | undefined> {
+  const [row] = await sql.query<BeatAnswer>({
     name: "workers.beat",
     text: `with t as materialized (select parley.now() as now)
            update parley.workers w set heartbeat_at = t.now, draining = $2, lock_key = $3,
              healthy_since = case
                when $4 or w.healthy_since > t.now
                  or t.now - w.heartbeat_at > make_interval(secs => 2 * $5::double precision / 1000) then t.now
-               else w.healthy_since end
-           from t where w.id = $1 returning w.id`,
-    values: [beat.worker_id, beat.draining, beat.lock_key, beat.reset_health, beat.beat_ms],
+               else w.healthy_since end,
+             figures = coalesce($6::jsonb, w.figures),
+             figures_at = case when $6::jsonb is null then w.figures_at else t.now end
+           from t where w.id = $1 returning w.drain_requested_at is not null as drain`,
+    values: [
+      beat.worker_id,
+      beat.draining,
+      beat.lock_key,
+      beat.reset_health,
+      beat.beat_ms,
+      beat.figures,
+    ],
   });
-  return rows.length === 1;
+  return row;
 }
 
 /**

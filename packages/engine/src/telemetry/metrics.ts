@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { backlogMetrics, type BacklogCounts } from "./backlog-metrics.ts";
 import { databaseMetrics, type DatabaseCounts } from "./database-metrics.ts";
+import { FigureCounts } from "./figure-counts.ts";
 import { workerMetrics, type WorkerMetrics } from "./worker-metrics.ts";
 
 export interface FinishedRequest {
@@ -23,6 +24,8 @@ export interface MetricsOptions {
  */
 export interface Metrics {
   readonly worker: WorkerMetrics;
+  /** What the figures of the operator's page are made of. */
+  readonly figures: FigureCounts;
   requestEnded(request: FinishedRequest): void;
   /** Statements and transactions per operation, read when somebody asks for the metrics. */
   watchDatabase(snapshot: () => DatabaseCounts): void;
@@ -57,9 +60,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
+  const figures = new FigureCounts();
   return {
-    worker: workerMetrics(registry),
+    worker: workerMetrics(registry, figures),
+    figures,
     requestEnded({ method, route, status, durationMs }) {
+      if (status >= 500) figures.error("http");
       requests.observe({ method, route, status: String(status) }, durationMs / 1000);
     },
     watchDatabase: (snapshot) => databaseMetrics(registry, snapshot),

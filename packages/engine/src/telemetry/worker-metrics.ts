@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { FigureCounts } from "./figure-counts.ts";
 
 interface ObservedChat {
   readonly id: string;
@@ -11,6 +12,7 @@ export interface WorkerMetrics {
   released(chatId: string): void;
   stepStarted(chat: ObservedChat, kind: string): void;
   stepEnded(chat: ObservedChat, kind: string, durationMs: number): void;
+  firstPart(chat: ObservedChat, durationMs: number): void;
   retry(chat: ObservedChat, kind: string, delayMs: number): void;
   turnEnded(chat: ObservedChat, outcome: string, error: string | null): void;
   budgetRefused(chat: ObservedChat, scope: string, unit: string): void;
@@ -21,10 +23,13 @@ export interface WorkerMetrics {
 /** Seconds. A step is anything from a tool's millisecond to a reasoning model's quarter of an hour. */
 const stepBuckets = [0.01, 0.05, 0.25, 1, 2.5, 5, 10, 30, 60, 120, 300, 900];
 
+/** Seconds. Models that think in silence may take minutes. */
+const firstPartBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120];
+
 /** Users may name any model of a provider: a label of them all could grow without end. */
 const providerOf = (chat: ObservedChat): string => chat.model.split("/", 1)[0] ?? "";
 
-export function workerMetrics(registry: Registry): WorkerMetrics {
+export function workerMetrics(registry: Registry, figures: FigureCounts): WorkerMetrics {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, labelNames: L[]): Counter<L> =>
     new Counter({ name: `parley_${name}`, help, labelNames, registers });
@@ -63,6 +68,14 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
     registers,
   });
 
+  const firstParts = new Histogram({
+    name: "parley_first_part_seconds",
+    help: "Time from the beginning of a model call to the first that the model says.",
+    labelNames: ["provider"],
+    buckets: firstPartBuckets,
+    registers,
+  });
+
   return {
     acquired: (_chat, how) => acquired.inc({ how }),
     released: () => released.inc(),
@@ -71,11 +84,24 @@ export function workerMetrics(registry: Registry): WorkerMetrics {
       running.dec({ kind });
       steps.observe({ provider: providerOf(chat), kind }, durationMs / 1000);
     },
-    retry: (chat, kind) => retries.inc({ provider: providerOf(chat), kind }),
-    turnEnded: (chat, outcome, error) =>
-      turns.inc({ provider: providerOf(chat), outcome, error: error ?? "" }),
+    firstPart(chat, durationMs) {
+      firstParts.observe({ provider: providerOf(chat) }, durationMs / 1000);
+      figures.firstPart(durationMs);
+    },
+    retry(chat, kind) {
+      retries.inc({ provider: providerOf(chat), kind });
+      figures.error(kind);
+    },
+    turnEnded(chat, outcome, error) {
+      turns.inc({ provider: providerOf(chat), outcome, error: error ?? "" });
+      figures.turn();
+      if (error !== null) figures.error(error);
+    },
     budgetRefused: (_chat, scope, unit) => refused.inc({ scope, unit }),
-    taskFailed: (_chatId, task) => failures.inc({ task }),
+    taskFailed(_chatId, task) {
+      failures.inc({ task });
+      figures.error("internal");
+    },
     audited: (_chatId, finding) => audits.inc({ finding }),
   };
 }

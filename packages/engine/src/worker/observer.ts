@@ -12,6 +12,8 @@ export interface WorkerObserver {
   released(chatId: string): void;
   stepStarted(chat: ChatRow, kind: StepKind): void;
   stepEnded(chat: ChatRow, kind: StepKind, durationMs: number): void;
+  /** The model has said the first of its reply, so long after the step began. */
+  firstPart(chat: ChatRow, durationMs: number): void;
   /** A failed attempt will be tried again. */
   /** `chat.model` is the one that failed, whatever was asked for. */
   retry(chat: ChatRow, kind: ErrorKind, delayMs: number): void;
@@ -31,6 +33,7 @@ export const silentObserver: WorkerObserver = {
   released: nothing,
   stepStarted: nothing,
   stepEnded: nothing,
+  firstPart: nothing,
   retry: nothing,
   turnEnded: nothing,
   budgetRefused: nothing,

@@ -50,6 +50,10 @@ export interface WorkerOptions {
   readonly spending?: Spending;
   readonly liveness?: Partial<LivenessOptions>;
   readonly auditMs?: number;
+  /** How long running steps get when an operator drains this worker. Default 30 s. */
+  readonly drainGraceMs?: number;
+  /** Figures for operators as JSON, where there are new ones: stored with the beat. */
+  readonly figures?: () => string | null;
 }
 
 export interface WorkerDeps {
@@ -86,6 +90,7 @@ const stepToolCallsMaxDefault = 100;
 const promptFileBytesMaxDefault = 15 * 1024 * 1024;
 const takeoversMax = 3;
 const auditMsDefault = 3_000;
+const drainGraceMsDefault = 30_000;
 
 /** Drives the chats that this replica owns. `start` it, feed it what the machine publishes, and `drain` it. */
 export class Worker {
@@ -98,7 +103,8 @@ export class Worker {
   readonly #scope: Scope;
   /** Names that this worker has had: others had held it for dead under them. */
   readonly #former = new Set<string>();
-  #draining = false;
+  /** Settles when everything has been handed over. */
+  #drained: Promise<void> | null = null;
 
   constructor(deps: WorkerDeps) {
     const { machine, database, models, clock, random, logger, options } = deps;
@@ -130,6 +136,8 @@ export class Worker {
         this.#manager.endAll(before);
       },
       onLapsed: () => this.resync(),
+      ...(options.figures && { figures: options.figures }),
+      onDrainAsked: () => this.#drainAsAsked(),
     });
     this.#manager = new RunnerManager({
       services: this.#services(observer),
@@ -218,8 +226,26 @@ export class Worker {
 
   /** Ends at step boundaries within the grace, hands over the rest. An abort of `signal` ends the waiting at once. */
   async drain(graceMs: number, signal?: AbortSignal): Promise<void> {
-    if (this.#draining) return;
-    this.#draining = true;
+    // Whoever stops a worker that an operator has drained waits for what is left to hand over.
+    this.#drained ??= this.#drain(graceMs, signal);
+    await this.#drained;
+  }
+
+  /** The process stays: its API and its streams are not what was asked to end. */
+  #drainAsAsked(): void {
+    if (this.#drained !== null) return;
+    const { logger, options } = this.#deps;
+    logger.info(
+      { worker_id: this.id },
+      "an operator drains this server: it takes no chats any more",
+    );
+    void this.#scope.run("drain", async (signal) => {
+      await this.drain(options.drainGraceMs ?? drainGraceMsDefault, signal);
+      logger.info({ worker_id: this.id }, "drained: every chat was handed over");
+    });
+  }
+
+  async #drain(graceMs: number, signal?: AbortSignal): Promise<void> {
     const { checkpoints, clock, logger, machine } = this.#deps;
     machine.setAcquirer(null);
     await drainWorker(
@@ -266,7 +292,7 @@ export class Worker {
       capacity: this.#capacity,
       alive: this.#liveness.sure,
       lockHeld: this.#liveness.lockHeld,
-      draining: this.#draining,
+      draining: this.#drained !== null,
     };
   }
 

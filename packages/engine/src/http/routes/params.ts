@@ -9,6 +9,7 @@ export const messageParams = z.object({ chat_id: z.string(), message_id: z.strin
 export const queuedParams = z.object({ chat_id: z.string(), queued_id: z.string() });
 export const tokenParams = z.object({ token_id: z.string() });
 export const ownerParams = z.object({ owner_id: z.string() });
+export const replicaParams = z.object({ replica_id: z.string() });
 export const fileParams = z.object({ file_id: z.string() });
 
 /** No row has it: ids count from 1. */

@@ -38,6 +38,10 @@ export interface LivenessDeps {
     /** Looked at with each beat. */
     readonly tools: readonly string[];
   };
+  /** Figures for operators, as JSON, where there are new ones. Asked with each beat; must not throw. */
+  readonly figures?: () => string | null;
+  /** Somebody has asked for it, through any replica. Called with every beat from then on. */
+  readonly onDrainAsked: () => void;
   /** The worker was held for dead and goes on under another id: what ran under the old one is over. */
   readonly onReplaced: (before: string, after: string) => void;
   /** The lease was over for a while, though the row is still there: others may have taken chats meanwhile. */
@@ -179,12 +183,14 @@ export class Liveness {
         lock_key: lockKey,
         reset_health: unwell,
         beat_ms: options.beatMs,
+        figures: this.#deps.figures?.() ?? null,
       });
-      if (!known) {
+      if (known === undefined) {
         this.#replace("others held this worker for dead");
         return;
       }
       this.#apply({ type: "beat", sentAt });
+      if (known.drain) this.#deps.onDrainAsked();
       await this.#tellTools(connection, workerId);
       if (lapsed) {
         logger.warn({ worker_id: workerId }, "the lease was over: others may have taken chats");

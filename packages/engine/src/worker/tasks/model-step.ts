@@ -45,7 +45,7 @@ export async function modelStep(
   ctx.observer.stepStarted(ctx.row, "model");
   let reply: ModelReply;
   try {
-    reply = await call(ctx, transcript, key, outputTokensMax);
+    reply = await call(ctx, transcript, key, outputTokensMax, startedAt);
   } catch (error) {
     throwIfCancelled(ctx.signal);
     if (error instanceof TimeIsUp) return await giveUp(ctx, timeLimitReached(ctx.limits));
@@ -63,15 +63,19 @@ async function call(
   transcript: Transcript,
   key: EpisodeKey,
   outputTokensMax: number | null,
+  startedAt: number,
 ): Promise<ModelReply> {
   const request = requestOf(ctx, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
   request.messages = await withFiles(ctx, request.messages);
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
+  let spoke = false;
   const onPart = (live: LivePart): void => {
     // What comes after the stop belongs to nothing: the partial has been taken already.
     if (ctx.signal.aborted) return;
+    if (!spoke) ctx.observer.firstPart(ctx.row, ctx.clock.monotonic() - startedAt);
+    spoke = true;
     listen(live);
     writer.append(live);
   };

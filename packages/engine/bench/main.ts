@@ -1,0 +1,73 @@
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import { describeMachine } from "./rig/machine.ts";
+import { reportOf, tableOf } from "./rig/report.ts";
+import type { BenchOptions, Result, Scenario } from "./rig/scenario.ts";
+import { fanOut } from "./scenarios/fan-out.ts";
+import { parts } from "./scenarios/parts.ts";
+
+/** Parley, the least code that could do the same, and others, in one run: docs/performance.md. */
+
+const scenarios: readonly Scenario[] = [parts, fanOut];
+
+const help = `npm run bench -- [scenario…] [--full] [--rounds N] [--seconds S] [--json FILE] [--profile FOLDER]
+
+${scenarios.map(({ name, about, extra }) => `  ${name.padEnd(12)} ${about}${extra ? " (only when named)" : ""}`).join("\n")}
+
+  --rounds     of each contender, taken in turns: 5
+  --seconds    that each is measured in a round: 2
+  --full       the sizes that outgrow two cores and twenty minutes
+  --json       writes every round's figures there
+  --profile    writes processor profiles of the replicas there`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    full: { type: "boolean", default: false },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "2" },
+    json: { type: "string" },
+    profile: { type: "string" },
+    help: { type: "boolean", default: false },
+  },
+});
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+function chosen(): Scenario[] {
+  const unknown = positionals.filter((name) => !scenarios.some((each) => each.name === name));
+  if (unknown.length > 0) throw new Error(`no such scenario: ${unknown.join(", ")}\n\n${help}`);
+  return scenarios.filter(({ name, extra }) =>
+    positionals.length === 0 ? extra !== true : positionals.includes(name),
+  );
+}
+
+async function main(): Promise<void> {
+  if (values.help) return say(help);
+  const machine = describeMachine();
+  const { processor, cores, memoryGiB, system, node } = machine;
+  say(`${cores} × ${processor}, ${memoryGiB} GiB, ${system}, Node ${node}\n`);
+  const options: BenchOptions = {
+    rounds: Number(values.rounds),
+    roundMs: Number(values.seconds) * 1000,
+    full: values.full,
+    profile: values.profile ?? null,
+    say: (line) => void process.stderr.write(`${line}\n`),
+  };
+  const results: Result[] = [];
+  for (const scenario of chosen()) {
+    options.say(`${scenario.name}: ${scenario.about}`);
+    // oxlint-disable-next-line no-await-in-loop
+    for (const result of await scenario.run(options)) {
+      results.push(result);
+      say(tableOf(result));
+    }
+  }
+  if (values.json !== undefined) {
+    await writeFile(values.json, JSON.stringify(reportOf(machine, results), null, 1));
+  }
+}
+
+await main();
+// Whatever a contender may have left open.
+process.exit();

@@ -1,0 +1,87 @@
+import { foldInto, type LivePart, type Part } from "@parley/protocol";
+import { onAbort } from "../../src/lib/abort.ts";
+import type {
+  ModelInfo,
+  ModelPort,
+  ModelReply,
+  ModelRequest,
+} from "../../src/models/model-port.ts";
+import { unknownTraits } from "../../src/models/model-table.ts";
+import { Pacer, stamped } from "../rig/pace.ts";
+
+/**
+ * Models in the replica's own process, so that what is measured is the replica and not a provider's wire. `bench/paced`
+ * speaks when it is told to, `bench/short` answers at once.
+ */
+export class BenchModels implements ModelPort {
+  readonly #pacer = new Pacer();
+  readonly #speaking = new Map<(text: string) => void, () => void>();
+
+  /** Replies of `bench/paced` under way. */
+  get speaking(): number {
+    return this.#speaking.size;
+  }
+
+  start(gapMs: number): void {
+    this.#pacer.start(gapMs, [...this.#speaking.keys()]);
+  }
+
+  stop(): void {
+    this.#pacer.stop();
+    for (const end of this.#speaking.values()) end();
+    this.#speaking.clear();
+  }
+
+  async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {
+    const parts: Part[] = [];
+    const say = (delta: string): void => {
+      const part: LivePart = { type: "text", index: 0, delta };
+      foldInto(parts, part);
+      onPart(part);
+    };
+    if (request.model === "bench/paced") await this.#whilePaced(request.signal, say);
+    else for (let i = 0; i < 3; i++) say(stamped());
+    if (parts.length === 0) say("Nothing was asked for.");
+    return {
+      parts,
+      finish_reason: "stop",
+      usage: { input_tokens: 1, output_tokens: 1 },
+      model: request.model,
+      skipped_events: 0,
+    };
+  }
+
+  async #whilePaced(signal: AbortSignal, say: (text: string) => void): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#speaking.set(say, resolve);
+    const off = onAbort(signal, () => resolve());
+    await promise;
+    off();
+    this.#speaking.delete(say);
+  }
+
+  has(model: string): boolean {
+    return model.startsWith("bench/");
+  }
+
+  providers(): string[] {
+    return ["bench"];
+  }
+
+  list(): ModelInfo[] {
+    return [];
+  }
+
+  defaultModel(): string {
+    return "bench/short";
+  }
+
+  info(id: string): ModelInfo | null {
+    if (!this.has(id)) return null;
+    return { id, provider: "bench", name: id.slice("bench/".length), ...unknownTraits };
+  }
+
+  optionsOf(): readonly string[] {
+    return [];
+  }
+}

@@ -1,0 +1,90 @@
+import { writeFile } from "node:fs/promises";
+import { Session } from "node:inspector/promises";
+import { loadConfig } from "../../src/config.ts";
+import { createEngine } from "../../src/engine.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { silentLogger } from "../../src/lib/logger.ts";
+import { systemRandom } from "../../src/lib/random.ts";
+import { answer, settingsOf } from "../rig/program.ts";
+import { BenchModels } from "./models.ts";
+
+/** One replica of Parley, put together as in production. */
+
+export interface ReplicaSettings {
+  readonly databaseUrl: string;
+  /** Settings beyond the defaults, as a deployment would give them. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Models over HTTP, as `env` names them, instead of those of the process. */
+  readonly provider?: boolean;
+}
+
+const { databaseUrl, env = {}, provider = false } = settingsOf<ReplicaSettings>();
+const { config } = loadConfig({
+  env: {
+    PARLEY_DATABASE_URL: databaseUrl,
+    PARLEY_HOST: "127.0.0.1",
+    PARLEY_PORT: "0",
+    PARLEY_TITLE_MODEL: "off",
+    PARLEY_CAPACITY: "2000",
+    PARLEY_RUNNING_CHATS_MAX: "0",
+    PARLEY_RUNNING_CHATS_PER_OWNER_MAX: "0",
+    ...env,
+  },
+  platform: process.platform,
+  homeDir: "/nonexistent",
+});
+const models = new BenchModels();
+const engine = await createEngine(config, {
+  connection: { connectionString: databaseUrl },
+  logger: silentLogger,
+  clock: systemClock,
+  random: systemRandom(systemClock),
+  version: "bench",
+  ...(provider ? {} : { models }),
+});
+await engine.start();
+
+let profiling: Session | null = null;
+let waitingMax = 0;
+let waitingSamples = 0;
+let samples = 0;
+setInterval(() => {
+  const { waiting } = engine.database.stats.pool();
+  waitingMax = Math.max(waitingMax, waiting);
+  if (waiting > 0) waitingSamples += 1;
+  samples += 1;
+}, 5).unref();
+
+answer({
+  url: () => engine.url,
+  stats: () => engine.database.stats.snapshot(),
+  runners: () => engine.worker.stats().runners,
+  speaking: () => models.speaking,
+  start: ({ gapMs }: { gapMs: number }) => models.start(gapMs),
+  stop: () => models.stop(),
+  /** Since it was asked last: the most that waited for a connection, and how much of the time anything did. */
+  pool() {
+    const use = { waitingMax, waitingShare: samples === 0 ? 0 : waitingSamples / samples };
+    waitingMax = waitingSamples = samples = 0;
+    return use;
+  },
+  memory() {
+    globalThis.gc?.();
+    globalThis.gc?.();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    return { rss, held: heapUsed + external };
+  },
+  async profile() {
+    profiling = new Session();
+    profiling.connect();
+    await profiling.post("Profiler.enable");
+    await profiling.post("Profiler.start");
+  },
+  async profiled(path: string) {
+    if (profiling === null) return;
+    const { profile } = await profiling.post("Profiler.stop");
+    await writeFile(path, JSON.stringify(profile));
+    profiling.disconnect();
+    profiling = null;
+  },
+});

@@ -1,5 +1,11 @@
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
-import { chromium, natsServer, postgresServers, systemdAnalyze } from "./test/services.ts";
+import {
+  chromium,
+  modelChecker,
+  natsServer,
+  postgresServers,
+  systemdAnalyze,
+} from "./test/services.ts";
 
 const tests = (suffix: string): string[] => [
   `packages/*/src/**/*${suffix}`,
@@ -47,7 +53,7 @@ export default defineConfig({
           ...timeouts,
           name: "unit",
           include: tests(".test.ts"),
-          exclude: ["**/node_modules/**", "**/*.{pg,nats,browser,systemd}.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.{pg,nats,browser,systemd,spin}.test.ts"],
         },
       },
       ...onPostgres,
@@ -57,6 +63,14 @@ export default defineConfig({
       ...(systemdAnalyze() === undefined
         ? []
         : [{ test: { ...timeouts, name: "systemd", include: tests(".systemd.test.ts") } }]),
+      ...(modelChecker() === undefined
+        ? []
+        : [
+            {
+              // A core for seconds each: minutes where the machine is busy.
+              test: { name: "spin", include: tests(".spin.test.ts"), testTimeout: 600_000 },
+            },
+          ]),
       ...(chromium() === undefined ? [] : [inBrowser(chromium())]),
     ],
   },

@@ -63,6 +63,12 @@ export function services(): Service[] {
       files: countFiles("systemd"),
     },
     {
+      name: "model checker",
+      found: modelChecker(),
+      hint: "Debian: apt-get install spin gcc libc6-dev",
+      files: countFiles("spin"),
+    },
+    {
       name: "bubblewrap",
       found: workingBubblewrap(),
       hint: "Debian: apt-get install bubblewrap, where user namespaces are allowed; without, commands are tested bare",
@@ -104,6 +110,11 @@ export function natsServer(): string | undefined {
 /** Where `systemd-analyze` is, or undefined. */
 export function systemdAnalyze(): string | undefined {
   return inPath("systemd-analyze");
+}
+
+/** Where `spin` is, if what it writes can be compiled too, or undefined. */
+export function modelChecker(): string | undefined {
+  return inPath("gcc") === undefined ? undefined : inPath("spin");
 }
 
 /** Where a Chromium is, or undefined. */

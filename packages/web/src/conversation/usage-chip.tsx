@@ -1,5 +1,5 @@
 import { useChatValue, useClient } from "@parley/client/react";
-import type { BudgetStanding, UsageAnswer, UsageTotals } from "@parley/protocol";
+import type { BudgetStanding, Chat, UsageAnswer, UsageTotals } from "@parley/protocol";
 import { Gauge } from "lucide-react";
 import { Popover } from "radix-ui";
 import { useEffect, useState, type ReactNode } from "react";
@@ -10,21 +10,16 @@ import { moneyText, tokensText } from "./money.ts";
 /** What the chat and its sub-agents have used; read when it is opened. */
 export function UsageChip({ chatId }: { chatId: string }): ReactNode {
   const [open, setOpen] = useState(false);
-  const usage = useChatValue(chatId, (state) => state.transcript.chat?.usage);
+  const shown = useChatValue(chatId, (state) => shortText(state.transcript.chat?.usage));
   return (
     <Popover.Root open={open} onOpenChange={setOpen}>
       <Popover.Trigger
-        aria-label="Usage"
+        // What can be read is part of what is said.
+        aria-label={shown === null ? "Usage" : `Usage: ${shown}`}
         className="inline-flex h-9 shrink-0 items-center gap-1.5 rounded-md px-2.5 text-sm text-ink-muted tabular-nums hover:bg-hover hover:text-ink data-[state=open]:bg-hover"
       >
         <Gauge size={17} aria-hidden />
-        {usage !== undefined && usage.total_tokens > 0 && (
-          <span className="max-sm:hidden">
-            {usage.cost_usd_micros > 0
-              ? moneyText(usage.cost_usd_micros)
-              : tokensText(usage.total_tokens)}
-          </span>
-        )}
+        {shown !== null && <span className="max-sm:hidden">{shown}</span>}
       </Popover.Trigger>
       <Popover.Portal>
         <Popover.Content
@@ -38,6 +33,13 @@ export function UsageChip({ chatId }: { chatId: string }): ReactNode {
       </Popover.Portal>
     </Popover.Root>
   );
+}
+
+/** What it cost, or where no price is known how many tokens it took; null: nothing yet. */
+function shortText(usage: Chat["usage"] | undefined): string | null {
+  if (usage === undefined || usage.total_tokens === 0) return null;
+  const { cost_usd_micros, total_tokens } = usage;
+  return cost_usd_micros > 0 ? moneyText(cost_usd_micros) : tokensText(total_tokens);
 }
 
 function Usage({ chatId }: { chatId: string }): ReactNode {

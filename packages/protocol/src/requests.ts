@@ -190,6 +190,8 @@ export const listChatsQuerySchema = z.strictObject({
     .optional(),
   archived: z.enum(["true", "false", "all"]).optional(),
   status: z.enum(["waiting", "running", "interrupting", "requires_action", "error"]).optional(),
+  /** Only those that are pinned. */
+  pinned: z.literal("true").optional(),
   /** The sub-agents of this chat, instead of the chats that are nobody's sub-agents. */
   parent: z.uuid().optional(),
 });

@@ -116,7 +116,8 @@ test("keeps a long list out of the document, and brings older chats when they ar
     ),
   );
   const page = await rig.page();
-  await chats(page).getByRole("link").first().waitFor();
+  // From the very first tests, and pinned: it is there before anybody scrolls to its age.
+  await item(page, "Alpha").waitFor();
   expect(await chats(page).getByRole("link").count()).toBeLessThan(60);
   const oldest = item(page, "Rhythm");
   await chats(page).hover();

@@ -8,18 +8,21 @@ export interface ChatListFilter {
   label?: string | readonly string[] | undefined;
   archived?: "true" | "false" | "all" | undefined;
   status?: Status | undefined;
+  /** Only those that are pinned. */
+  pinned?: "true" | undefined;
   /** The sub-agents of this chat. */
   parent?: string | undefined;
 }
 
 /** The same for filters that ask for the same. */
-export function filterKey({ search, label, archived, status, parent }: ChatListFilter): string {
-  return JSON.stringify([wordsOf(search), labelsOf(label), archived ?? "false", status, parent]);
+export function filterKey(filter: ChatListFilter): string {
+  const { search, label, archived = "false", status, pinned, parent } = filter;
+  return JSON.stringify([wordsOf(search), labelsOf(label), archived, status, pinned, parent]);
 }
 
 /** The query of `GET /chats`. */
 export function queryOf(filter: ChatListFilter) {
-  const { archived, status, parent } = filter;
+  const { archived, status, pinned, parent } = filter;
   const label = labelsOf(filter.label);
   const search = wordsOf(filter.search);
   return {
@@ -27,16 +30,18 @@ export function queryOf(filter: ChatListFilter) {
     ...(label.length === 0 ? {} : { label }),
     ...(archived === undefined ? {} : { archived }),
     ...(status === undefined ? {} : { status }),
+    ...(pinned === undefined ? {} : { pinned }),
     ...(parent === undefined ? {} : { parent }),
   };
 }
 
 /** What can be told of a chat by itself. What it says, and so whether a search finds it, only the server knows. */
 export function matches(chat: Chat, filter: ChatListFilter): boolean {
-  const { archived = "false", status, parent } = filter;
+  const { archived = "false", status, pinned, parent } = filter;
   return (
     (archived === "all" || chat.archived === (archived === "true")) &&
     (status === undefined || chat.status === status) &&
+    (pinned === undefined || chat.pinned) &&
     chat.parent_chat_id === (parent ?? null) &&
     labelsOf(filter.label).every((label) => hasLabel(chat.labels, label))
   );

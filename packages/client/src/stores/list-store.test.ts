@@ -51,6 +51,16 @@ async function open(
 }
 
 describe("a list", () => {
+  it("of pinned chats takes up what is pinned, and lets go of what is not any more", async () => {
+    const { list, stream } = await open({ pinned: "true" }, [one(1, 1, { pinned: true })]);
+    stream.send([told(one(3, 1)), told(one(2, 1, { pinned: true }))]);
+    await until(list, (state) => state.chats.length === 2);
+    expect(shown(list.getState())).toEqual([2, 1]);
+    stream.send([told(one(1, 2, { pinned: false, metadata_version: 9 }))]);
+    await until(list, (state) => state.chats.length === 1);
+    expect(shown(list.getState())).toEqual([2]);
+  });
+
   it("is the server's page, kept up to date in the server's order", async () => {
     const { list, stream } = await open({}, [one(3), one(2), one(1)]);
     expect(shown(list.getState())).toEqual([3, 2, 1]);

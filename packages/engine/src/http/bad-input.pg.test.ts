@@ -230,6 +230,7 @@ describe("addresses", () => {
     "/chats?limit=5&limit=6",
     "/chats?archived=maybe",
     "/chats?status=busy",
+    "/chats?pinned=no",
     "/chats?search=",
     "/chats?search=%00",
     "/chats?label=%00",

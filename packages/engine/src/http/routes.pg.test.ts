@@ -594,6 +594,11 @@ describe("the list", () => {
     expect(await list()).toEqual([c, b]);
     expect(await list("?archived=true")).toEqual([a]);
     expect(await list("?archived=all")).toEqual([a, c, b]);
+    expect(await list("?pinned=true")).toEqual([]);
+    await http.call("PATCH", at(b), { body: { pinned: true }, as: lister });
+    expect(await list("?pinned=true")).toEqual([b]);
+    expect(await list("?pinned=true&search=wool")).toEqual([b]);
+    expect(await list("?pinned=true&archived=true")).toEqual([]);
 
     const pages: string[] = [];
     let cursor: string | null = null;

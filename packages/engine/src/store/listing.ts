@@ -22,6 +22,7 @@ export interface ListRequest {
   readonly labelKeys: readonly string[];
   readonly archived: boolean | null;
   readonly status: Status | null;
+  readonly onlyPinned: boolean;
 }
 
 export type ListedChat = ChatRow & { readonly last_message_us: number };
@@ -34,7 +35,7 @@ export async function listChats(
   const { after } = request;
   return await sql.query<ListedChat>({
     // Several texts, because the common case must not pay for the search with its plan.
-    name: `chats.${request.parentId === null ? "" : "children_"}${request.words.length > 0 ? "search" : "list"}`,
+    name: `chats.${request.parentId === null ? "" : "children_"}${request.onlyPinned ? "pinned_" : ""}${request.words.length > 0 ? "search" : "list"}`,
     text: `select c.*, (extract(epoch from c.last_message_at) * 1000000)::bigint as last_message_us
            from parley.chats c
            where c.owner_id = $1
@@ -43,6 +44,7 @@ export async function listChats(
                (timestamptz 'epoch' + $3::bigint * interval '1 microsecond', $4::uuid))
              and c.labels @> $5::jsonb and c.labels ?& $6::text[]
              and ($7::boolean is null or c.archived = $7) and ($8::text is null or c.status = $8)
+             ${request.onlyPinned ? "and c.pinned" : ""}
              ${request.words.length > 0 ? searchText : ""}
            order by c.last_message_at desc, c.id desc limit $2`,
     values: [

@@ -32,7 +32,9 @@ export function ChatList({ filter, view, onClear }: ChatListProps): ReactNode {
   const [, navigate] = useLocation();
   const list = useRef<VListHandle>(null);
   const today = useToday();
-  const rows = useMemo(() => sectionsOf(chats, today), [chats, today]);
+  const pinned = useChatList({ ...filter, pinned: "true" }).chats;
+  // The pinned ones are there however long ago something was said in them.
+  const rows = useMemo(() => sectionsOf(together(pinned, chats), today), [pinned, chats, today]);
   // What is open may be none of what is searched for.
   const everyChat = useChatList().chats;
   useSeen([...chats, ...everyChat].find(({ id }) => id === openId));
@@ -101,6 +103,13 @@ export function ChatList({ filter, view, onClear }: ChatListProps): ReactNode {
       </VList>
     </nav>
   );
+}
+
+/** Both, each chat once. */
+function together(pinned: readonly Chat[], chats: readonly Chat[]): readonly Chat[] {
+  const held = new Set(chats.map(({ id }) => id));
+  const missing = pinned.filter(({ id }) => !held.has(id));
+  return missing.length === 0 ? chats : [...chats, ...missing];
 }
 
 interface RowProps {

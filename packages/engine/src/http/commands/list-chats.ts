@@ -32,6 +32,7 @@ export async function listChatsCommand(
     labelKeys: keys,
     archived: archivedFilter[query.archived ?? "false"],
     status: query.status ?? null,
+    onlyPinned: query.pinned === "true",
   });
   const page = rows.slice(0, limit);
   const last = page.at(-1);

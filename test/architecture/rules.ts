@@ -29,7 +29,14 @@ export const layers: Readonly<Record<string, Layer>> = {
   tools: {
     imports: below,
     types: ["models"],
-    packages: ["zod", "@modelcontextprotocol/client", "@modelcontextprotocol/server"],
+    // The schemas that it compiles are the deployment's own.
+    packages: [
+      "zod",
+      "ajv",
+      "ajv-formats",
+      "@modelcontextprotocol/client",
+      "@modelcontextprotocol/server",
+    ],
   },
   worker: {
     imports: [

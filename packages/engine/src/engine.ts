@@ -43,6 +43,7 @@ import { McpTools } from "./tools/mcp/mcp-tools.ts";
 import { Reach } from "./tools/mcp/reach.ts";
 import { demoTools } from "./tools/demo-tools.ts";
 import { ToolRegistry } from "./tools/registry.ts";
+import { containErrors } from "./tools/stray-errors.ts";
 import { subAgentTools } from "./tools/sub-agents/tools.ts";
 import type { Tool } from "./tools/tool.ts";
 import { SubAgentService } from "./worker/sub-agents/service.ts";
@@ -205,7 +206,7 @@ function assemble(
   const own = new Set(ownTools.map(({ name }) => name));
   // A deployment's own tool may have the name of one that only plays.
   const tools = new ToolRegistry(demoTools(common).filter(({ name }) => !own.has(name)));
-  for (const tool of ownTools) tools.register(tool);
+  for (const tool of ownTools) tools.register(containErrors(tool));
   const reach = new Reach(config.mcpPrivateHosts);
   const mcp = new McpTools({
     servers: config.mcpServers,

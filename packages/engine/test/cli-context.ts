@@ -10,6 +10,8 @@ export interface TestCli {
   err(): string;
   /** As if the process had been sent it. */
   signal(name: NodeJS.Signals): void;
+  /** As if nothing had caught it. */
+  uncaught(error: unknown): void;
   /** Resolves when standard output holds the text. */
   outHas(text: string): Promise<void>;
 }
@@ -28,6 +30,7 @@ export class Exited extends Error {
 export function testCli(env: Record<string, string> = {}, rest: Partial<CliContext> = {}): TestCli {
   const stdout = capture();
   const stderr = capture();
+  const uncaught = new Set<(error: unknown) => void>();
   const listeners = new Set<{ signals: readonly string[]; fn: (signal: NodeJS.Signals) => void }>();
   return {
     context: {
@@ -44,6 +47,10 @@ export function testCli(env: Record<string, string> = {}, rest: Partial<CliConte
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
+      onUncaught(fn) {
+        uncaught.add(fn);
+        return () => uncaught.delete(fn);
+      },
       exit(code) {
         throw new Exited(code);
       },
@@ -53,6 +60,9 @@ export function testCli(env: Record<string, string> = {}, rest: Partial<CliConte
     err: stderr.text,
     signal(name) {
       for (const { signals, fn } of listeners) if (signals.includes(name)) fn(name);
+    },
+    uncaught(error) {
+      for (const fn of uncaught) fn(error);
     },
     outHas: stdout.has,
   };

@@ -11,6 +11,8 @@ export interface CliContext extends Surroundings {
   readonly random: Random;
   /** Calls `fn` for each of the signals; the default (the process ends at once) is off then. */
   onSignal(signals: readonly NodeJS.Signals[], fn: (signal: NodeJS.Signals) => void): () => void;
+  /** Calls `fn` for each error that nothing catches; the default (the process ends) is off then. */
+  onUncaught(fn: (error: unknown) => void): () => void;
   /** Ends the process now, whatever is still running. */
   exit(code: number): never;
 }

@@ -26,5 +26,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
       for (const signal of signals) process.off(signal, fn);
     };
   },
+  onUncaught(fn) {
+    process.on("uncaughtException", fn);
+    return () => process.off("uncaughtException", fn);
+  },
   exit: (code) => process.exit(code),
 });

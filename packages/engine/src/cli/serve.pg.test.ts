@@ -88,6 +88,15 @@ describe("parley serve", () => {
     expect(await running).toBe(0);
   });
 
+  it("ends with an error that nobody caught, and says what it was", async () => {
+    const running = serve(config, cli.context, standIn().create);
+    await cli.outHas("End ");
+    expect(() => cli.uncaught(new Error("a bug"))).toThrow(new Exited(1));
+    expect(cli.err()).toContain("Error: a bug");
+    cli.signal("SIGTERM");
+    expect(await running).toBe(0);
+  });
+
   it.each([
     ["EADDRINUSE", "Port 7420 of 127.0.0.1 is taken: another program listens there."],
     ["EACCES", "This account may not listen on port 7420."],

@@ -4,11 +4,12 @@ import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
 import { migrate } from "../postgres/migrate.ts";
 import type { ConnectionSettings } from "../postgres/settings.ts";
+import { blameTool } from "../tools/stray-errors.ts";
 import { say, tell, type CliContext } from "./context.ts";
 import { DataFolder } from "./data-folder.ts";
 import { checkExposure } from "./doctor/installation.ts";
 import { guardEmbedded, type EmbeddedGuard } from "./embedded-guard.ts";
-import { CliError, exitCodes } from "./exit.ts";
+import { CliError, exitCodes, explain } from "./exit.ts";
 import { ensureFirstToken } from "./first-token.ts";
 import { logOf } from "./log.ts";
 import { awaitDatabase, findDatabase, onDatabase, type DatabasePlace } from "./open-database.ts";
@@ -51,6 +52,7 @@ export async function serve(
   const logger = logOf(config, context, kept === null ? [] : [kept]);
   for (const { text, mend } of checkExposure(config)) logger.warn({ mend }, text);
   const end = new EndSignal(context);
+  const offUncaught = context.onUncaught((error) => onUncaught(error, context, logger));
   const cleanUps: (() => Promise<unknown>)[] = [];
   try {
     const place = await findDatabase(config, context, logger);
@@ -84,8 +86,20 @@ export async function serve(
       // oxlint-disable-next-line no-await-in-loop
       await cleanUp().catch((err: unknown) => logger.error({ err }, "could not stop cleanly"));
     }
+    offUncaught();
     end.dispose();
   }
+}
+
+/** A tool that throws where nobody can catch it fails its own call. After any other such error nothing can be relied on. */
+function onUncaught(err: unknown, context: CliContext, logger: Logger): void {
+  const tool = blameTool(err);
+  if (tool !== null) {
+    logger.error({ err, tool }, "a tool has thrown where nothing catches it");
+    return;
+  }
+  for (const line of explain(err).lines) tell(context, line);
+  context.exit(exitCodes.failure);
 }
 
 /** Migrations and the first token, before anything listens. */

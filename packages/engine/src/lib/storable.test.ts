@@ -34,6 +34,13 @@ describe("storableJson", () => {
     });
   });
 
+  it("asks a value for its own form, once more where that has one too", () => {
+    const money = { cents: 5, toJSON: () => ({ eur: new URL("https://a.example/") }) };
+    expect(storableJson([money])).toEqual([{ eur: "https://a.example/" }]);
+    const endless = { toJSON: (): unknown => endless };
+    expect(() => storableJson(endless)).toThrow(RangeError);
+  });
+
   it("keeps __proto__ a key", () => {
     const value = storableJson(JSON.parse('{"__proto__":{"polluted":true}}'));
     expect(JSON.stringify(value)).toBe('{"__proto__":{"polluted":true}}');

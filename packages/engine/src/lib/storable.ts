@@ -36,7 +36,9 @@ export function storableJson(value: unknown, depth = 0): Json {
   }
   if (value === null) return null;
   if (Array.isArray(value)) return value.map((item) => storableJson(item, depth + 1));
-  if (value instanceof Date || value instanceof URL) return storableJson(value.toJSON());
+  if ("toJSON" in value && typeof value.toJSON === "function") {
+    return storableJson((value.toJSON as () => unknown)(), depth + 1);
+  }
   // fromEntries defines and never assigns, so a key "__proto__" stays a key.
   return Object.fromEntries(
     Object.entries(value)

@@ -1,8 +1,11 @@
 import type { Json } from "@parley/protocol";
-import { cutOutput, cutText } from "./cut-output.ts";
+import { cutOutput, cutText, mediaBytesMax, sizeOf } from "./cut-output.ts";
 
 /** Also of the last of very many calls something is left to be read. */
 const callBytesMin = 256;
+
+/** Pictures and files of all results: they are committed as one message, and read again with every model call. */
+const batchMediaBytesMax = 4 * mediaBytesMax;
 
 /**
  * What the results of one batch may have together. Each is cut when it comes, before it is known what the others will
@@ -11,15 +14,17 @@ const callBytesMin = 256;
 export class OutputShare {
   #bytesLeft: number;
   #callsLeft: number;
+  #mediaLeft = batchMediaBytesMax;
 
   constructor(bytesMax: number, calls: number) {
     this.#bytesLeft = bytesMax;
     this.#callsLeft = calls;
   }
 
-  /** The one result of a call, cut to its share and to its own limit. */
+  /** The one result of a call, cut to its share and to its own limit. Files are counted apart from what is to be read. */
   output(output: Json, bytesMax: number): Json {
-    return this.#taken(cutOutput(output, this.#allowed(bytesMax)));
+    const media = Math.min(mediaBytesMax, this.#mediaLeft);
+    return this.#taken(cutOutput(output, this.#allowed(bytesMax), media));
   }
 
   text(text: string, bytesMax: number): string {
@@ -37,9 +42,10 @@ export class OutputShare {
   }
 
   #taken<T extends Json>(output: T): T {
-    const text = typeof output === "string" ? output : JSON.stringify(output);
+    const { textBytes, mediaBytes } = sizeOf(output);
     this.#callsLeft -= 1;
-    this.#bytesLeft = Math.max(0, this.#bytesLeft - Buffer.byteLength(text));
+    this.#bytesLeft = Math.max(0, this.#bytesLeft - textBytes);
+    this.#mediaLeft -= mediaBytes;
     return output;
   }
 }

@@ -22,7 +22,7 @@ export class Progress {
 
   tell(value: Json): void {
     if (this.#isOver) return;
-    this.#newest = { value: cutOutput(storableJson(value), progressBytesMax) };
+    this.#newest = { value: shown(value) };
     if (this.#timer === null) this.#flush();
   }
 
@@ -39,5 +39,14 @@ export class Progress {
     this.#newest = null;
     this.#timer = this.#clock.timer(everyMs, "tool progress", () => this.#flush());
     this.#tell(value);
+  }
+}
+
+/** Never throws: a tool does not fail for what it says on the way, and may say it where nobody would catch an error. */
+function shown(value: unknown): Json {
+  try {
+    return cutOutput(storableJson(value), progressBytesMax, 0);
+  } catch {
+    return "[progress that cannot be shown]";
   }
 }

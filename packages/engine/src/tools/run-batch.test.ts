@@ -140,6 +140,68 @@ describe("runBatch", () => {
     for (const { result } of outcomes) expect(result.is_error).toBe(true);
   });
 
+  it("survives whatever a tool throws", async () => {
+    const { run, registry } = setup();
+    const thrown: Record<string, unknown> = {
+      without_words: Object.create(null),
+      throws_again: {
+        toString: () => {
+          throw new Error("no");
+        },
+      },
+      number_as_message: Object.assign(new Error("x"), { message: 5 }),
+      message_that_throws: Object.defineProperty(new Error("x"), "message", {
+        get: () => {
+          throw new Error("no");
+        },
+      }),
+      symbol: Symbol("s"),
+      nothing: undefined,
+    };
+    for (const [name, error] of Object.entries(thrown)) {
+      const execute = (): never => {
+        throw error;
+      };
+      registry.register(defineTool({ name, description: "", input: {}, execute }));
+    }
+    const outcomes = await run(Object.keys(thrown).map((name) => part(name)));
+    expect(outcomes.map(({ ended }) => ended)).toEqual(Object.keys(thrown).map(() => "failed"));
+    for (const { result } of outcomes) expect(textOf(result)).not.toBe("");
+  });
+
+  it("shows head and tail of a long error", async () => {
+    const { run, registry } = setup();
+    const execute = (): never => {
+      throw new Error(`first line ${"\0".repeat(50_000)} last line`);
+    };
+    registry.register(defineTool({ name: "long_error", description: "", input: {}, execute }));
+    const [outcome] = await run([part("long_error")]);
+    const text = textOf(outcome?.result);
+    expect(text).toMatch(/^first line .*\[… \d+ bytes, cut to 4000 …\].* last line$/s);
+    expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4_000);
+  });
+
+  it("goes on after progress that cannot be shown", async () => {
+    const { run, registry } = setup();
+    const round: Record<string, unknown> = {};
+    round["self"] = round;
+    registry.register(
+      defineTool({
+        name: "odd",
+        description: "",
+        input: {},
+        execute: (_, { progress }) => {
+          progress(round as never);
+          return "fine";
+        },
+      }),
+    );
+    const told: unknown[] = [];
+    const outcomes = await run([part("odd")], { onProgress: (_, value) => told.push(value) });
+    expect(brief(outcomes)).toEqual([["finished", "fine", false]]);
+    expect(told).toEqual(["[progress that cannot be shown]"]);
+  });
+
   it("stops promptly, also what does not listen, and starts nothing afterwards", async () => {
     const { abort, clock, run } = setup();
     const batch = run([part("deaf"), part("listens"), part("add", { a: 1 })]);

@@ -40,7 +40,7 @@ export interface BatchOptions {
 }
 
 /** Enough of an error's message for a model to mend its call. */
-const errorCharsMax = 4_000;
+const errorBytesMax = 4_000;
 
 /** Where neither the tool nor the model's window says how much is too much. */
 const outputDefaultBytesMax = 64 * 1024;
@@ -144,7 +144,7 @@ async function execute(
     } catch (error) {
       return isLeft
         ? leftBehind(call)
-        : failed(call, "failed", share.text(messageOf(error), bytesMax));
+        : failed(call, "failed", share.text(messageOf(error), Math.min(bytesMax, errorBytesMax)));
     }
   };
   try {
@@ -175,7 +175,13 @@ function resultPart(call: ToolCallPart, output: Json, is_error: boolean): ToolRe
   return { type: "tool-result", tool_call_id, tool_name, output, is_error };
 }
 
+/** Whatever a tool throws, something can be said of it: its message may be anything, and looking at it may throw again. */
 function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return (message === "" ? "The tool failed without saying why." : message).slice(0, errorCharsMax);
+  try {
+    const message: unknown = error instanceof Error ? error.message : error;
+    const text = storableText(String(message));
+    return text === "" ? "The tool failed without saying why." : text;
+  } catch {
+    return "The tool failed, and its error cannot be shown.";
+  }
 }

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from "@parley/protocol";
 import { z } from "zod";
+import { schemaCheck } from "./schema-check.ts";
 
 /** What happens to a call whose replica died while it ran: run again, or closed as "outcome unknown". */
 export type Delivery = "at_least_once" | "at_most_once";
@@ -87,7 +88,7 @@ export function defineTool<Input>(definition: ToolDefinition<Input>): Tool {
   }
   const isZod = given instanceof z.ZodType;
   const inputSchema = isZod ? zodToJsonSchema(given) : given;
-  const validator = isZod ? given : validatorOf(given);
+  const check = isZod ? zodCheck(given) : schemaCheck(given);
   return {
     name,
     description,
@@ -98,7 +99,7 @@ export function defineTool<Input>(definition: ToolDefinition<Input>): Tool {
     approvalDeadlineMs: definition.approvalDeadlineMs,
     delivery: definition.delivery ?? "at_most_once",
     offeredTo: definition.offeredTo ?? (() => true),
-    validate: (input) => validate(validator, input),
+    validate: check,
     execute: async (input, context) => await definition.execute(input as Input, context),
   };
 }
@@ -129,26 +130,18 @@ export function validateInput(tool: Pick<Tool, "validate">, input: Json): Valida
   }
 }
 
-function validate(validator: z.ZodType | null, input: Json): Validated {
-  if (validator === null) return { ok: true, input };
-  const parsed = validator.safeParse(input);
-  if (parsed.success) return { ok: true, input: parsed.data as Json };
-  const problems = parsed.error.issues
-    .slice(0, problemsShownMax)
-    .map(({ path, message }) => `${path.length === 0 ? "input" : path.join(".")}: ${message}`);
-  return { ok: false, problem: problems.join("; ") };
+function zodCheck(schema: z.ZodType): Tool["validate"] {
+  return (input) => {
+    const parsed = schema.safeParse(input);
+    if (parsed.success) return { ok: true, input: parsed.data as Json };
+    const problems = parsed.error.issues
+      .slice(0, problemsShownMax)
+      .map(({ path, message }) => `${path.length === 0 ? "input" : path.join(".")}: ${message}`);
+    return { ok: false, problem: problems.join("; ") };
+  };
 }
 
 function zodToJsonSchema(schema: z.ZodType): JsonObject {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
   return rest as JsonObject;
-}
-
-/** Null for a schema with words that zod does not know: the tool then checks its input itself. */
-function validatorOf(schema: JsonObject): z.ZodType | null {
-  try {
-    return z.fromJSONSchema(schema);
-  } catch {
-    return null;
-  }
 }

@@ -181,3 +181,18 @@ test("uses the token that it is given, and offers files only where that is asked
   await call(mcp, "write_file", { path: "a", content: "b" });
   expect(await readFile(join(path, "a"), "utf8")).toBe("b");
 });
+
+test("a large picture arrives whole", async () => {
+  const path = await folder();
+  const bytes = Buffer.alloc(700_000, 7);
+  Buffer.from("89504e470d0a1a0a00", "hex").copy(bytes);
+  await writeFile(join(path, "shot.png"), bytes);
+  const { endpoint } = await serve(path);
+  const mcp = await connect(endpoint);
+  expect(await call(mcp, "read_file", { path: "shot.png" })).toMatchObject({
+    content: [
+      expect.objectContaining({ type: "text" }),
+      { type: "file", media_type: "image/png", data: bytes.toString("base64") },
+    ],
+  });
+});

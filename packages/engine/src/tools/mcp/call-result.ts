@@ -2,10 +2,7 @@ import type { CallToolResult, ContentBlock } from "@modelcontextprotocol/client"
 import type { FilePart, Json, TextPart } from "@parley/protocol";
 import type { LinkedResource, OutputItem } from "../../domain/tool-output.ts";
 import { storableJson, storableText } from "../../lib/storable.ts";
-import { cutText } from "../cut-output.ts";
-
-/** Pictures, sound and files of one result, in base64. They are stored with it and sent to every client. */
-export const mediaBytesMax = 2 * 1024 * 1024;
+import { cutText, leftOut, mediaBytesMax } from "../cut-output.ts";
 
 /** More pieces than that are left out, and said to be. */
 const itemsMax = 64;
@@ -48,7 +45,7 @@ function itemsOf({ content }: CallToolResult, textBytesMax: number): OutputItem[
     let item = itemOf(block);
     if (item.type === "file") {
       const bytes = item.data?.length ?? 0;
-      if (bytes > mediaBytesLeft) item = leftOut(item, bytes);
+      if (bytes > mediaBytesLeft) item = leftOut(item);
       else mediaBytesLeft -= bytes;
     }
     if (item.type === "text") {
@@ -115,9 +112,4 @@ function resource(uri: string, title: string, mediaType: string | undefined): Li
       ? {}
       : { media_type: storableText(mediaType).slice(0, mediaTypeCharsMax) }),
   };
-}
-
-function leftOut({ media_type }: FilePart, bytes: number): TextPart {
-  const size = Math.round((bytes * 3) / 4 / 1024);
-  return { type: "text", text: `[a file of type ${media_type} was left out: ${size} KiB]` };
 }

@@ -6,7 +6,7 @@ import type { Random } from "../../lib/random.ts";
 import { Scope } from "../../lib/scope.ts";
 import type { Delivery, Tool, ToolContext } from "../tool.ts";
 import type { ToolSource } from "../tool-source.ts";
-import { mediaBytesMax, outputOf, textOf } from "./call-result.ts";
+import { outputOf, textOf } from "./call-result.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { endpointSecrets, isAllowed, type McpServerDefinition } from "./definition.ts";
@@ -186,8 +186,7 @@ export class McpTools {
       description: tool?.description ?? "",
       inputSchema: tool?.inputSchema ?? { type: "object" },
       timeoutMs,
-      // Text is cut before; this only has to leave room for pictures.
-      outputBytesMax: outputBytesMax + mediaBytesMax,
+      outputBytesMax,
       approval:
         approval === "always" || (approval === "unless_read_only" && tool?.isReadOnly !== true),
       delivery: deliveryOf(definition, tool),

@@ -43,7 +43,7 @@ async function killedHalfway(
 }
 
 describe.concurrent("kill -9", () => {
-  test("in the middle of a reply: the chat goes on by itself and the stream with it, nothing lost or doubled", async (context) => {
+  test("in the middle of a reply: the chat goes on by itself and the stream with it, nothing lost or doubled (C34)", async (context) => {
     const rig = await rigOf(context);
     const { chatId, screen } = await killedHalfway(context, rig);
     const again = gate();
@@ -69,7 +69,7 @@ describe.concurrent("kill -9", () => {
     expect(rig.provider.requests).toHaveLength(2);
   }, 60_000);
 
-  test("and a stop before anybody has gone on: what was said is kept, and the model is not called", async (context) => {
+  test("and a stop before anybody has gone on: what was said is kept, and the model is not called (C02)", async (context) => {
     const rig = await rigOf(context);
     const { chatId, screen } = await killedHalfway(context, rig);
     // It serves the API and drives nothing: the stop comes before the chat is taken over, for certain.

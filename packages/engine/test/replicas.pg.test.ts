@@ -174,7 +174,7 @@ describe("live parts from the owner elsewhere", () => {
     await expectTrue(client, id);
   });
 
-  test("the owner changes from one remote replica to another while running", async () => {
+  test("the owner changes from one remote replica to another while running (C10)", async () => {
     const id = await far.running();
     const first = await far.attempt(id);
     first.writer.append(delta("from far"));
@@ -484,7 +484,7 @@ describe("what is read, and when", () => {
 });
 
 describe("without the bus", () => {
-  test("two replicas whose bus is dead converge by the poll, and local subscribers see no duplicates and nothing missing", async () => {
+  test("two replicas whose bus is dead converge by the poll, and local subscribers see no duplicates and nothing missing (C32)", async () => {
     near.hears = false;
     far.hears = false;
     near.streams.start();

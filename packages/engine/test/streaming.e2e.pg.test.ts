@@ -126,7 +126,7 @@ describe.each(wires)("a reply over %s", (wire) => {
     calls: [{ id: "call_1", name: "lookup", input: ['{"q":', '"tea"}'] }],
   };
 
-  test("live and resumed after every single event, a subscriber has what the database has", async () => {
+  test("live and resumed after every single event, a subscriber has what the database has (C08)", async () => {
     const { chatId, overWebSocket, overSse } = await play(wire, replyScript(wire, reply));
     const { messages } = await client.listMessages(chatId, { limit: 200 });
     expect(messages.map(({ role }) => role)).toEqual(["user", "assistant"]);
@@ -136,7 +136,7 @@ describe.each(wires)("a reply over %s", (wire) => {
     expect(await resumeEverywhere(chatId, overWebSocket.events)).toBeGreaterThan(10);
   }, 60_000);
 
-  test("a subscriber that reconnects after every event while the reply runs misses and doubles nothing", async () => {
+  test("a subscriber that reconnects after every event while the reply runs misses and doubles nothing (C09)", async () => {
     const text = Array.from({ length: 12 }, (_, n) => `piece ${n}, `);
     const gates = text.map(() => gate());
     provider.enqueue(

@@ -7,7 +7,7 @@ import { finishInterruption } from "../machine/transitions/finish-interruption.t
 import { commitStep } from "../machine/transitions/commit-step.ts";
 import { finishTurn } from "../machine/transitions/finish-turn.ts";
 
-/** C04: stop is acknowledged when it is durable, and `wait` gives what was kept. */
+/** Stop is acknowledged when it is durable, and `wait` gives what was kept. */
 
 let db: TestDatabase;
 let http: TestHttpServer;
@@ -39,7 +39,7 @@ async function finish(id: string, said = true): Promise<void> {
 }
 
 describe("a running turn", () => {
-  test("is stopped, durably, before the answer", async () => {
+  test("is stopped, durably, before the answer, with no stream open anywhere (C01)", async () => {
     const { id } = await chatIn(http.world, "R0");
     const answer = await interrupt(id);
     expect(answer.status).toBe(200);
@@ -69,7 +69,7 @@ describe("a running turn", () => {
 });
 
 describe("wait", () => {
-  test("gives the kept partial as soon as it is committed here", async () => {
+  test("gives the kept partial as soon as it is committed here (C04)", async () => {
     const { id } = await chatIn(http.world, "R0");
     const answering = interrupt(id, {}, "?wait=true");
     await clock.waitForTimer("http.interrupt_wait");

@@ -370,7 +370,7 @@ describe("messages", () => {
 });
 
 describe("queue", () => {
-  test("messages that wait can be edited, moved, steered and deleted", async () => {
+  test("messages that wait can be edited, moved, steered and deleted (C25)", async () => {
     const { id, queued } = await chatIn(http.world, "R1", { queue: ["queue", "queue", "queue"] });
     const [a, b, c] = queued;
     type Row = { id: number; when_busy: string; parts: { text: string }[] };

@@ -58,7 +58,7 @@ function choose(model: Model, { which, legal, n, m }: Choice, words: string): Co
 }
 
 test(
-  "whatever is tried in whatever order, machine and model agree",
+  "whatever is tried in whatever order, machine and model agree (C26)",
   { timeout: 120_000 },
   async () => {
     await fc.assert(

@@ -167,7 +167,7 @@ async function task(bundle: Bundle, random: Random): Promise<void> {
 }
 
 test.each([1, 2, 3, 4])(
-  "hands and a worker on one chat, seed %d",
+  "hands and a worker on one chat, seed %d (C24)",
   { timeout: 60_000 },
   async (seed) => {
     const random = seededRandom(seed);
@@ -225,7 +225,7 @@ function valid(history: readonly MessageRow[]): void {
   }
 }
 
-test("a message sent while its turn ends is answered by it or by the next, whichever wins", async () => {
+test("a message sent while its turn ends is answered by it or by the next, whichever wins (C21)", async () => {
   for (let n = 0; n < 20; n++) {
     const chat = newChat(world);
     // oxlint-disable-next-line no-await-in-loop

@@ -149,7 +149,7 @@ test("a new attempt clears the retry notice, and says so in its version", async 
   expect(cleared.retry_state_version).toBe(noticed.snapshot_version + 1);
 });
 
-test("inserting, changing, moving and deleting in the queue moves its version, doing nothing does not", async () => {
+test("inserting, changing, moving and deleting in the queue moves its version, doing nothing does not (C27)", async () => {
   const { id, queued } = await chatIn(world, "R1", { queue: ["queue", "queue"] });
   const moved = async (sql: string, values: unknown[]): Promise<boolean> => {
     await world.sql(bump, [id]);

@@ -97,7 +97,7 @@ const chatRow = async (id: string): Promise<ChatRow> =>
 const reserved = { reserved: true };
 
 describe("calls that ask at the same time", () => {
-  test("of twenty sub-agents exactly seven pass a family's budget for seven", async () => {
+  test("of twenty sub-agents exactly seven pass a family's budget for seven (C42)", async () => {
     const root = await start({ family_budget: usd(7_000) });
     const children = await Promise.all(
       Array.from({ length: 20 }, () => start({ parent_chat_id: root, root_chat_id: root })),

@@ -53,6 +53,29 @@ test("several messages that interrupt keep their order of arrival, before all ot
   expect(await chatRow(id)).toMatchObject({ status: "running" });
 });
 
+test("a message whose promotion fails is still in the queue, and the turn is not over (C22)", async () => {
+  const { id, queued } = await chatIn(world, "R1", { replied: false });
+  const before = await chatRow(id);
+  const finish = (): Promise<unknown> =>
+    world.machine.update(id, async (bundle) => {
+      await all.commitStep(bundle, { messages: [reply("done")] });
+      await bundle.tx.exec(`create function parley.refuse() returns trigger language plpgsql as
+        $$ begin if new.role = 'user' then raise 'the disk is full'; end if; return new; end $$;
+        create trigger refuse before insert on parley.chat_messages
+        for each row execute function parley.refuse()`);
+      await all.finishTurn(bundle);
+    });
+  await expect(finish()).rejects.toThrow("the disk is full");
+  expect(await queueOf(world, id)).toEqual(["queue: queued 0"]);
+  expect(await chatRow(id)).toEqual(before);
+  await world.machine.update(id, async (bundle) => {
+    await all.commitStep(bundle, { messages: [reply("done")] });
+    await all.finishTurn(bundle);
+  });
+  expect((await transcript(world, id)).at(-1)).toBe("user: queued 0");
+  expect(queued).toHaveLength(1);
+});
+
 test("a promoted message stays in front of one that interrupts later", async () => {
   const { id, queued } = await chatIn(world, "R1", { queue: ["queue", "steer"] });
   const queued_id = defined(queued[1], "the second");

@@ -36,6 +36,8 @@ const position: fc.Arbitrary<Position> = fc
   })
   .map(({ ahead, ...rest }) => ({ ...rest, snapshot: rest.revision + ahead }));
 
+const decodeAgain = (at: Position) => decodeCursor(scope, encodeCursor(scope, at));
+
 describe("a cursor", () => {
   it("names its position, in characters that need no escaping", () => {
     fc.assert(
@@ -43,6 +45,25 @@ describe("a cursor", () => {
         const cursor = encodeCursor(scope, at);
         expect(cursor).toMatch(/^[a-z0-9.-]{20,300}$/);
         expect(decodeCursor(scope, cursor)).toEqual(at);
+      }),
+    );
+  });
+
+  it("is another one at every other position, however little time lies between them (C11)", () => {
+    fc.assert(
+      fc.property(position, position, fc.nat(), (one, two, seq) => {
+        const live = { history_version: one.revision, generation_attempt: 1, seq };
+        const cursors = [
+          one,
+          two,
+          { ...one, preview: live },
+          { ...one, preview: { ...live, seq: seq + 1 } },
+          { ...one, preview: { ...live, generation_attempt: 2 } },
+        ];
+        const names = new Set(cursors.map((at) => encodeCursor(scope, at)));
+        const positions = new Set(cursors.map((at) => JSON.stringify(decodeAgain(at))));
+        expect(names.size).toBe(positions.size);
+        expect(positions.size).toBeGreaterThanOrEqual(4);
       }),
     );
   });

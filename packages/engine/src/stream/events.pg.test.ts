@@ -24,7 +24,7 @@ const since = (client: TestClient, type: string): string[] =>
   client.types().slice(client.types().lastIndexOf(type));
 
 describe("events of a sync", () => {
-  it("come in order, with what a client has to do and until when", async () => {
+  it("come in order, with what a client has to do and until when (C30)", async () => {
     const id = await world.running();
     const client = await (await world.open(id)).ready();
     const call = (tool_call_id: string) =>

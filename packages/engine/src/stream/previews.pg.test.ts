@@ -55,6 +55,29 @@ describe("a joiner in the middle of a reply", () => {
     client.subscription?.close();
   });
 
+  it("gets nothing of the attempts and turns before it, however much they said (C14)", async () => {
+    const id = await world.running();
+    await world.turn(
+      id,
+      Array.from({ length: 2_000 }, (_, at) => `old ${at} `),
+    );
+    await world.send(id, "more");
+    await world.own(id);
+    const failed = await world.attempt(id);
+    for (let i = 0; i < 2_000; i++) failed.writer.append(delta(`failed ${i} `));
+    failed.writer.close();
+    await fail(failed.key);
+    const { writer } = await world.attempt(id);
+    writer.append(delta("now"));
+    const client = await (await world.open(id)).ready();
+    const live = client.events.filter(
+      ({ type }) => type === "message_part" || type === "preview_snapshot",
+    );
+    expect(live).toHaveLength(1);
+    expect(previewText(client)).toBe("now");
+    client.subscription?.close();
+  });
+
   it("gets it from another's feed without a read", async () => {
     const id = await world.running();
     const { writer } = await world.attempt(id);
@@ -173,7 +196,7 @@ describe("a failed attempt", () => {
     }
   });
 
-  it("that ends the turn and keeps nothing is dropped as failed", async () => {
+  it("that ends the turn and keeps nothing is dropped as failed (C15)", async () => {
     const id = await world.running();
     const client = await (await world.open(id)).ready();
     const { writer } = await world.attempt(id);

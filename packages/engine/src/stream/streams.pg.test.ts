@@ -19,7 +19,7 @@ async function expectHistory(client: TestClient, id: string): Promise<void> {
 }
 
 describe("a new subscription", () => {
-  it("gets the history, the state, and ready", async () => {
+  it("to an idle chat gets the history, the state, and ready, and waits for nothing (C33)", async () => {
     const id = await world.running();
     await world.turn(id, ["Hel", "lo"]);
     const client = await (await world.open(id)).ready();
@@ -59,6 +59,32 @@ describe("a commit made here", () => {
       "status",
     ]);
     await expectHistory(client, id);
+    client.subscription?.close();
+  });
+});
+
+describe("one subscription", () => {
+  it("sees turn after turn, whoever starts them and wherever they run (C40)", async () => {
+    const id = await world.running("first");
+    const client = await (await world.open(id)).ready();
+    await world.turn(id, ["one"]);
+    await client.until((c) => foldEvents(c.events).status?.status === "waiting");
+    // Another replica takes the next message and answers it.
+    world.handOver = false;
+    await world.send(id, "second");
+    await world.own(id);
+    await world.turn(id, ["two"]);
+    world.handOver = true;
+    world.streams.hint({ chat_id: id, unowned: false, ...(await world.chat(id)) });
+    await client.until((c) => foldEvents(c.events).messages.length === 4);
+    // And the third one is this replica's again.
+    await world.send(id, "third");
+    await world.own(id);
+    await world.turn(id, ["three"]);
+    await client.until((c) => foldEvents(c.events).messages.length === 6);
+    await expectHistory(client, id);
+    expect(client.closed).toBeNull();
+    expect(client.types().filter((type) => type === "ready")).toHaveLength(1);
     client.subscription?.close();
   });
 });

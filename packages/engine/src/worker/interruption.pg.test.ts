@@ -32,6 +32,23 @@ describe("stop", () => {
     });
   });
 
+  test("reaches the owner from another replica, with no hint to tell it (C02)", async () => {
+    const owner = await cluster.replica();
+    owner.models.enqueue(hangs("so far so "));
+    const id = await owner.create();
+    const request = await owner.models.request(1);
+    const other = await cluster.replica();
+    owner.cutOff = true;
+    await other.interrupt(id);
+    const row = await owner.passTime(cluster.untilIdle(id));
+    expect(row.status).toBe("waiting");
+    expect(request.signal.aborted).toBe(true);
+    expect((await cluster.history(id))[1]).toMatchObject({
+      finish_reason: "interrupted",
+      parts: [{ type: "text", text: "so far so " }],
+    });
+  });
+
   test("keeps whole calls with a result that says they were not run, and drops unfinished ones", async () => {
     const replica = await cluster.replica();
     const script: Script = async (speaker) => {

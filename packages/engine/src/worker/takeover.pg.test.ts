@@ -208,7 +208,7 @@ describe("a worker that was held for dead", () => {
     expect(paused.models.requests).toHaveLength(2);
   });
 
-  test("cannot commit what it had in hand, while another is at it: the fence holds (C07)", async () => {
+  test("cannot commit what it had in hand, while another is at it: the fence holds (C07, C18)", async () => {
     const stale = Promise.withResolvers<void>();
     const fresh = Promise.withResolvers<void>();
     const paused = await cluster.replica();

@@ -154,7 +154,7 @@ describe("a link", () => {
     expect(far.host.stats()).toMatchObject({ links: 1, follows: 21 });
   });
 
-  it("reconnects after a drop and asks from the last seq on", async () => {
+  it("reconnects after a drop and asks from the last seq on (C29)", async () => {
     const writer = far.buffer.open(key, "runner");
     for (const part of numbered(3)) writer.append(part);
     const seen = new Recorder();
@@ -297,7 +297,7 @@ describe("a link", () => {
     expect(seen.text).toBe("there");
   });
 
-  it("that hangs in its dial delays nobody else, and is given up in time", async () => {
+  it("that hangs in its dial delays nobody else, and is given up in time (C28)", async () => {
     fleet.network.faults.set(far.url, "hang");
     const third = fleet.replica("third");
     third.buffer.open(key, "runner").append(text("quick"));

@@ -1,4 +1,5 @@
 import type { Page } from "playwright-core";
+import { atWork } from "./at-work.ts";
 import { phone, type Picture } from "./picture.ts";
 
 const listIsThere = async (page: Page): Promise<void> => {
@@ -62,4 +63,4 @@ const conversations: readonly Picture[] = [
   { name: "failed", prepare: opened("Why the build was red") },
 ];
 
-export const pictures: readonly Picture[] = [...frame, ...conversations];
+export const pictures: readonly Picture[] = [...frame, ...conversations, ...atWork];

@@ -24,7 +24,7 @@ const program = chromium();
 if (program === undefined) throw new Error("there is no Chromium here");
 await mkdir(folder, { recursive: true });
 await setup();
-const site = await Site.start(program);
+const site = await Site.start(program, { env: { PARLEY_SUB_AGENTS: "all" } });
 try {
   await fillList(site.client);
   for (const { name, page: options, prepare } of wanted) {

@@ -82,9 +82,9 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
   let round = 0;
   const measure = async (): Promise<Figures> => {
     await talk.begin(gapMs);
-    await sleep(warmMs);
     const profiled = profile !== null && against !== undefined && round++ === 1 ? servers : [];
     await Promise.all(profiled.map(async (server) => await server.call("profile")));
+    await sleep(warmMs);
     const before = await cpuOf(servers);
     await subscribers.call("begin");
     const startedAt = nowMs();

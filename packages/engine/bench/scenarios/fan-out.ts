@@ -38,7 +38,7 @@ async function run(
     const bare = await start("floor");
     const owner = await cluster.replica({}, "owner");
     const other = await cluster.replica({ env: { PARLEY_CAPACITY: "0" } }, "other");
-    const chatIds = await makeChats(owner, 1);
+    const [here, elsewhere] = [await makeChats(owner, 1), await makeChats(owner, 1)];
     const clients = [
       await start("subscribers"),
       await start("subscribers"),
@@ -48,8 +48,8 @@ async function run(
     const n = subscribers;
     const talks = [
       await floorTalk(floor, clients[0], bare, bare, 1, n),
-      await parleyTalk("Parley, same replica", floor, clients[1], owner, owner, chatIds, n),
-      await parleyTalk("Parley, another replica", floor, clients[2], owner, other, chatIds, n),
+      await parleyTalk("Parley, same replica", floor, clients[1], owner, owner, here, n),
+      await parleyTalk("Parley, another replica", floor, clients[2], owner, other, elsewhere, n),
     ];
     const measured = await interleave(
       options,

@@ -40,6 +40,11 @@ export class StreamSession implements Sink, OpenStreamHandle {
   #timer: Timer | null = null;
   #goodbye: Timer | null = null;
   #onOver: (() => void)[] = [];
+  /** One for all writes: those of one turn of the loop are then told of together. */
+  readonly #flushed = (): void => {
+    const wire = this.#wire;
+    if (wire !== null && this.#held && this.#over === null && !this.#isFull(wire)) this.#release();
+  };
 
   constructor(options: StreamSessionOptions) {
     this.#options = options;
@@ -58,7 +63,7 @@ export class StreamSession implements Sink, OpenStreamHandle {
     }
     this.#armPing();
     const early = this.#early.splice(0);
-    if (early.length > 0) this.#send(wire, early);
+    if (early.length > 0) wire.send(early, this.#flushed);
     if (this.#held && !this.#isFull(wire)) this.#release();
   }
 
@@ -75,7 +80,7 @@ export class StreamSession implements Sink, OpenStreamHandle {
       this.#held = true;
       return false;
     }
-    this.#send(this.#wire, events);
+    this.#wire.send(events, this.#flushed);
     this.#held = this.#isFull(this.#wire);
     return !this.#held;
   }
@@ -99,12 +104,6 @@ export class StreamSession implements Sink, OpenStreamHandle {
     this.#goodbye?.cancel();
     if (!this.#finish("gone")) return;
     this.#subscription?.close();
-  }
-
-  #send(wire: Wire, events: readonly EncodedEvent[]): void {
-    wire.send(events, () => {
-      if (this.#held && this.#over === null && !this.#isFull(wire)) this.#release();
-    });
   }
 
   #isFull(wire: Wire): boolean {

@@ -7,6 +7,7 @@ import { InvalidRequest, MethodNotAllowed, NotFound } from "../errors.ts";
 import { checkStorable } from "../json-body.ts";
 import { problemOf } from "../problem.ts";
 import { endWithProblem } from "../raw-problem.ts";
+import { Frames } from "./frames.ts";
 import { openStream, type StreamContext } from "./open.ts";
 import { WebSocketWire } from "./websocket.ts";
 
@@ -19,13 +20,19 @@ export function acceptWebSockets(server: Server, context: StreamContext, scope: 
     perMessageDeflate: false,
     maxPayload: context.limits.clientFrameBytesMax,
   });
+  const door: Door = { sockets, frames: new Frames() };
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    void scope.run("websocket upgrade", () => upgrade(sockets, context, request, socket, head));
+    void scope.run("websocket upgrade", () => upgrade(door, context, request, socket, head));
   });
 }
 
+interface Door {
+  readonly sockets: WebSocketServer;
+  readonly frames: Frames;
+}
+
 async function upgrade(
-  sockets: WebSocketServer,
+  { sockets, frames }: Door,
   context: StreamContext,
   request: IncomingMessage,
   socket: Duplex,
@@ -50,7 +57,7 @@ async function upgrade(
     const { session, subscription } = opened;
     const webSocket = gone.signal.aborted ? null : handshake(sockets, request, socket, head);
     if (webSocket) {
-      session.attach(new WebSocketWire(webSocket, session), subscription);
+      session.attach(new WebSocketWire(webSocket, socket, frames, session), subscription);
     } else {
       session.gone();
       subscription.close();

@@ -1,6 +1,8 @@
+import type { Duplex } from "node:stream";
 import { streamCloses, type StreamCloseReason } from "@parley/protocol";
 import type { WebSocket } from "ws";
 import type { EncodedEvent } from "../../stream/ports.ts";
+import type { Frames } from "./frames.ts";
 import type { StreamSession, Wire } from "./stream-session.ts";
 
 /** What keeps the connection alive for those who cannot see pings: browsers. */
@@ -9,18 +11,19 @@ const emptyFrame = "[]";
 /** A peer that has answered none of this many pings in a row is dead. */
 const missedPongsMax = 2;
 
-/** A frame is a JSON array of events. Each event was serialized once for all of its subscribers. */
-export function frameOf(events: readonly EncodedEvent[]): string {
-  return `[${events.map((event) => event.json()).join(",")}]`;
-}
-
 /** A stream over a WebSocket. The client says nothing on it: whatever it sends ends the stream. */
 export class WebSocketWire implements Wire {
   readonly #socket: WebSocket;
+  /** What the WebSocket writes to, too; without compression it keeps no frames back. */
+  readonly #connection: Duplex;
+  readonly #frames: Frames;
   #unanswered = 0;
 
-  constructor(socket: WebSocket, session: StreamSession) {
+  /** `connection` is the one under the WebSocket: events are written to it directly, frame by frame. */
+  constructor(socket: WebSocket, connection: Duplex, frames: Frames, session: StreamSession) {
     this.#socket = socket;
+    this.#connection = connection;
+    this.#frames = frames;
     socket.on("message", () => session.end("invalid_frame"));
     socket.on("pong", () => void (this.#unanswered = 0));
     socket.on("close", () => session.gone());
@@ -29,7 +32,9 @@ export class WebSocketWire implements Wire {
   }
 
   send(events: readonly EncodedEvent[], flushed: () => void): void {
-    this.#socket.send(frameOf(events), flushed);
+    // After the goodbye of either side nothing may follow.
+    if (this.#socket.readyState !== this.#socket.OPEN) return flushed();
+    this.#connection.write(this.#frames.of(events), flushed);
   }
 
   bufferedBytes(): number {

@@ -1,4 +1,5 @@
 import type { Action } from "./actors/user.ts";
+import type { ModelWeights } from "./actors/models.ts";
 import type { FaultKind } from "./faults/kinds.ts";
 import type { Mutation } from "./mutations/mutation.ts";
 
@@ -15,6 +16,7 @@ export interface SimOptions {
   /** Overrides what the seed would draw. */
   readonly replicas?: number;
   readonly users?: number;
+  readonly models?: Partial<ModelWeights>;
   /** A bug put in on purpose: see `mutations/`. */
   readonly mutation?: Mutation;
   readonly onTrace?: (line: string) => void;

@@ -35,8 +35,8 @@ export function planOf(options: SimOptions, rng: Rng): Plan {
     replicas: options.replicas ?? Number(replicas),
     users: options.users ?? rng.int(1, 3),
     chatsMax: rng.int(1, 5),
-    thinkMs: rng.pick([400, 1_200, 3_000]),
+    thinkMs: rng.pick([120, 400, 1_200, 3_000]),
     actions,
-    models,
+    models: options.models ?? models,
   };
 }

@@ -10,6 +10,11 @@ export interface Rates {
   resetAfter: number;
   sqlError: number;
   slowStatement: number;
+  /** Of one COMMIT. */
+  crashAtCommit: number;
+  pauseAtCommit: number;
+  /** Of one answer to a client. */
+  lostResponse: number;
   lostNotification: number;
   doubledNotification: number;
   lateNotification: number;
@@ -20,6 +25,9 @@ export const calm: Rates = {
   resetAfter: 0,
   sqlError: 0,
   slowStatement: 0,
+  crashAtCommit: 0,
+  pauseAtCommit: 0,
+  lostResponse: 0,
   lostNotification: 0,
   doubledNotification: 0,
   lateNotification: 0,
@@ -46,6 +54,8 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   readonly #rng: Rng;
   readonly #count: (kind: string) => void;
   rates: Rates = calm;
+  /** What hits a process at a COMMIT is the nemesis' to bring about. */
+  onCommitFault: (what: "crash" | "pause", process: SimProcess) => void = () => {};
   readonly #cutFromDatabase = new Set<SimProcess>();
   readonly #partitions = new Set<string>();
   #databaseDown = false;
@@ -70,12 +80,15 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   }
 
   passes(from: SimProcess, to: SimProcess): boolean {
-    return !this.#partitions.has(pair(from, to));
+    return !this.#partitions.has(way(from, to));
   }
 
   faultOf(unit: Unit): UnitFault | null {
     const { rates } = this;
     if (rates === calm) return null;
+    if (unit.text === "commit" && unit.session.transaction.some((name) => name !== "commit")) {
+      this.#atCommit(unit.session.process);
+    }
     const die = this.#rng.float();
     let edge = rates.resetBefore;
     if (die < edge) return this.#counted("db_reset_before", { kind: "reset_before" });
@@ -99,6 +112,25 @@ export class Weather implements DatabaseWeather, NetworkWeather {
     });
   }
 
+  /** Just before or just after it is in force, which is where a crash does most. */
+  #atCommit(process: SimProcess): void {
+    const { rates } = this;
+    if (this.#rng.chance(rates.crashAtCommit)) {
+      this.#count("crash_at_commit");
+      this.onCommitFault("crash", process);
+    } else if (this.#rng.chance(rates.pauseAtCommit)) {
+      this.#count("pause_at_commit");
+      this.onCommitFault("pause", process);
+    }
+  }
+
+  losesResponse(): boolean {
+    const { rates } = this;
+    if (rates.lostResponse === 0 || !this.#rng.chance(rates.lostResponse)) return false;
+    this.#count("lost_response");
+    return true;
+  }
+
   notification(process: SimProcess): readonly number[] {
     const { rates } = this;
     const ms = this.latencyMs(process);
@@ -108,7 +140,9 @@ export class Weather implements DatabaseWeather, NetworkWeather {
       return this.#counted("bus_doubled", [ms, ms + this.#rng.float() * 500]);
     }
     if (this.#rng.chance(rates.lateNotification)) {
-      return this.#counted("bus_late", [ms + this.#rng.exponential(1_500)]);
+      // Some come when everybody has forgotten what they are about.
+      const meanMs = this.#rng.chance(0.2) ? 20_000 : 1_500;
+      return this.#counted("bus_late", [ms + this.#rng.exponential(meanMs)]);
     }
     return [ms];
   }
@@ -123,9 +157,10 @@ export class Weather implements DatabaseWeather, NetworkWeather {
     else this.#cutFromDatabase.delete(process);
   }
 
-  partition(a: SimProcess, b: SimProcess, apart: boolean): void {
-    if (apart) this.#partitions.add(pair(a, b));
-    else this.#partitions.delete(pair(a, b));
+  /** One way only. */
+  partition(from: SimProcess, to: SimProcess, apart: boolean): void {
+    if (apart) this.#partitions.add(way(from, to));
+    else this.#partitions.delete(way(from, to));
   }
 
   slow(factor: number): void {
@@ -147,6 +182,6 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   }
 }
 
-function pair(a: SimProcess, b: SimProcess): string {
-  return a.name < b.name ? `${a.name}|${b.name}` : `${b.name}|${a.name}`;
+function way(from: SimProcess, to: SimProcess): string {
+  return `${from.name}>${to.name}`;
 }

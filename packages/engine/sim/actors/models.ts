@@ -196,7 +196,7 @@ class Speaker {
     const index = this.parts.length;
     // Some providers give the same ids again and again.
     const tool_call_id = this.#rng.chance(0.2) ? `call_${n}` : `call_${this.#rng.int(0, 1e9)}`;
-    const input = inputOf(tool.name, this.#rng);
+    const input = inputOf(tool.name, this.#rng, agentsIn(this.#request));
     const input_delta = JSON.stringify(input);
     this.#live({ type: "tool-call", index, tool_call_id, tool_name: tool.name, input_delta });
     await this.wait(this.#rng.exponential(40));
@@ -209,15 +209,27 @@ class Speaker {
   }
 }
 
-function inputOf(tool: string, rng: Rng): Record<string, string | number> {
+/** Ids of sub-agents, as the model has been told of them. */
+function agentsIn({ messages }: ModelRequest): string[] {
+  const said = JSON.stringify(messages.filter(({ role }) => role === "tool"));
+  return [...said.matchAll(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{22}/g)].map(([id]) => id);
+}
+
+function inputOf(
+  tool: string,
+  rng: Rng,
+  agents: readonly string[],
+): Record<string, string | number> {
+  const id = agents.length === 0 ? "00000000-0000-7000-8000-000000000000" : rng.pick(agents);
   switch (tool) {
     case "spawn_agent":
       return { prompt: `work ${rng.int(0, 1e6)}` };
     case "wait_agents":
       return { timeout_seconds: rng.int(0, 20) };
     case "message_agent":
+      return { id, content: `more ${rng.int(0, 1e6)}` };
     case "stop_agent":
-      return { id: "00000000-0000-7000-8000-000000000000" };
+      return { id };
     case "list_agents":
       return {};
     default:

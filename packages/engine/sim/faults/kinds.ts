@@ -1,9 +1,11 @@
 /** Everything that goes wrong, by name: what is counted, and what shrinking leaves out. */
 export const faultKinds = [
   "crash",
+  "crash_at_commit",
   "power_off",
   "pause",
   "long_pause",
+  "pause_at_commit",
   "drain",
   "rolling_restart",
   "partition_database",
@@ -11,9 +13,11 @@ export const faultKinds = [
   "relay_drop",
   "client_drop",
   "client_partition",
+  "lost_responses",
   "database_outage",
   "slow_network",
   "clock_skew",
+  "clock_jump",
   "database_errors",
   "lost_answers",
   "slow_statements",

@@ -22,6 +22,7 @@ const happenings = {
   client_partition: 40_000,
   database_outage: 90_000,
   slow_network: 60_000,
+  clock_jump: 40_000,
 } as const satisfies Partial<Record<FaultKind, number>>;
 
 type Happening = keyof typeof happenings;
@@ -49,6 +50,8 @@ export interface NemesisOptions {
 export class Nemesis {
   readonly #options: NemesisOptions;
   readonly #kinds: ReadonlySet<FaultKind>;
+  /** In a storm everything comes so much more often. */
+  readonly #factor: number;
   #over = false;
 
   constructor(options: NemesisOptions) {
@@ -57,6 +60,7 @@ export class Nemesis {
     // Not everything in every run: some bugs show only where nothing else hides them.
     const draw = rng.fork("kinds");
     const share = draw.pick([0, 0.3, 0.6, 1]);
+    this.#factor = draw.pick([1, 1, 3, 8]);
     const drawn = only ?? faultKinds.filter(() => draw.chance(share));
     this.#kinds = new Set(drawn.filter((kind) => !without.includes(kind)));
     if (this.#has("clock_skew")) {
@@ -71,6 +75,11 @@ export class Nemesis {
   }
 
   start(): void {
+    const atCommit = this.#options.rng.fork("at_commit");
+    this.#options.cluster.weather.onCommitFault = (what, process) => {
+      // Before it is in force, or after, as the network will have it.
+      this.#options.scheduler.after(0, () => this.#hitAtCommit(what, process, atCommit));
+    };
     for (const kind of Object.keys(happenings) as Happening[]) {
       if (this.#has(kind)) this.#repeat(kind, this.#options.rng.fork(kind));
     }
@@ -101,16 +110,19 @@ export class Nemesis {
   }
 
   #rates(rng: Rng): Rates {
-    const errors = this.#has("database_errors") ? 0.004 * rng.float() : 0;
-    const lost = this.#has("lost_answers") ? 0.004 * rng.float() : 0;
-    const dead = this.#has("bus_dead");
+    const rate = (kind: FaultKind, most: number): number =>
+      this.#has(kind) ? Math.min(0.5, most * this.#factor * rng.float()) : 0;
+    const lost = rate("lost_answers", 0.004);
     const bus = this.#has("bus") ? rng.float() : 0;
     return {
       resetBefore: lost / 2,
       resetAfter: lost,
-      sqlError: errors,
-      slowStatement: this.#has("slow_statements") ? 0.02 * rng.float() : 0,
-      lostNotification: dead ? 1 : bus * 0.6,
+      sqlError: rate("database_errors", 0.004),
+      slowStatement: rate("slow_statements", 0.02),
+      crashAtCommit: rate("crash_at_commit", 0.01),
+      pauseAtCommit: rate("pause_at_commit", 0.01),
+      lostResponse: rate("lost_responses", 0.05),
+      lostNotification: this.#has("bus_dead") ? 1 : bus * 0.6,
       doubledNotification: bus * 0.3,
       lateNotification: bus * 0.5,
     };
@@ -118,7 +130,7 @@ export class Nemesis {
 
   #repeat(kind: Happening, rng: Rng): void {
     const { scheduler } = this.#options;
-    scheduler.after(rng.exponential(happenings[kind]), () => {
+    scheduler.after(rng.exponential(happenings[kind] / Math.sqrt(this.#factor)), () => {
       if (this.#over) return;
       this.#happen(kind, rng);
       this.#repeat(kind, rng);
@@ -161,7 +173,7 @@ export class Nemesis {
       case "partition_database":
         return this.#cut(process, rng.exponential(rng.chance(0.3) ? 15_000 : 3_000), note);
       case "partition_replicas":
-        return this.#part(process, rng.pick(up).process, rng.exponential(8_000), note);
+        return this.#part(process, rng.pick(up).process, rng, rng.exponential(8_000), note);
       case "relay_drop":
         if (cluster.relay.drop(() => rng.chance(0.7)) > 0) note("some");
         return;
@@ -170,7 +182,7 @@ export class Nemesis {
         return;
       case "client_partition": {
         const { device } = rng.pick(users);
-        return this.#part(device.process, process, rng.exponential(20_000), note);
+        return this.#part(device.process, process, rng, rng.exponential(20_000), note);
       }
       case "database_outage":
         return this.#outage(rng, note);
@@ -178,9 +190,28 @@ export class Nemesis {
         note("begins");
         cluster.weather.slow(rng.pick([10, 50, 200]));
         return this.#later(rng.exponential(6_000), () => cluster.weather.slow(1));
+      case "clock_jump":
+        process.skewMs += (rng.float() * 2 - 1) * skewMsMax;
+        return note(`${process.name} to ${(process.skewMs / 1000).toFixed(1)} s`);
       default:
         kind satisfies never;
     }
+  }
+
+  #hitAtCommit(what: "crash" | "pause", process: SimProcess, rng: Rng): void {
+    const { cluster, trace } = this.#options;
+    const victim = cluster.replicas.find((replica) => replica.process === process);
+    if (this.#over || !victim) return;
+    trace.add("nemesis", `${what} at commit ${process.name}`);
+    if (what === "pause") {
+      process.pause();
+      this.#later(rng.chance(0.5) ? 21_000 + rng.exponential(4_000) : rng.exponential(4_000), () =>
+        process.wake(),
+      );
+      return;
+    }
+    cluster.kill(victim.host, rng.chance(0.8));
+    this.#later(rng.exponential(downMs), () => cluster.start(victim.host));
   }
 
   #later(ms: number, fn: () => void): void {
@@ -204,12 +235,20 @@ export class Nemesis {
     this.#later(ms, () => cluster.weather.cutFromDatabase(process, false));
   }
 
-  #part(a: SimProcess, b: SimProcess, ms: number, note: (what: string) => void): void {
+  #part(a: SimProcess, b: SimProcess, rng: Rng, ms: number, note: (what: string) => void): void {
     if (a === b) return;
     note(`${a.name} and ${b.name} for ${(ms / 1000).toFixed(1)} s`);
     const { weather } = this.#options.cluster;
-    weather.partition(a, b, true);
-    this.#later(ms, () => weather.partition(a, b, false));
+    const oneWay = rng.chance(0.4);
+    for (const [from, to] of oneWay
+      ? [[a, b] as const]
+      : ([
+          [a, b],
+          [b, a],
+        ] as const)) {
+      weather.partition(from, to, true);
+      this.#later(ms, () => weather.partition(from, to, false));
+    }
   }
 
   #outage(rng: Rng, note: (what: string) => void): void {

@@ -25,5 +25,7 @@ export interface Mutation {
   /** Changes the schema before the run; what it gives undoes that. */
   readonly alter?: { readonly apply: string; readonly undo: string };
   /** What makes it show soon. */
-  readonly options?: Partial<Pick<SimOptions, "withoutFaults" | "onlyFaults" | "replicas">>;
+  readonly options?: Partial<
+    Pick<SimOptions, "withoutFaults" | "onlyFaults" | "replicas" | "models">
+  >;
 }

@@ -57,6 +57,22 @@ function believing(site: MutationSite): void {
   });
 }
 
+/** Longer than the lease, so that others take over what a replica goes on with. */
+const awayMs = 24_000;
+
+/** One replica after the other is cut off from its database, and comes back. */
+function awayForLong({ cluster, scheduler, rng }: MutationSite): void {
+  const next = (): void => {
+    const { process } = rng.pick(cluster.replicas);
+    cluster.weather.cutFromDatabase(process, true);
+    scheduler.after(awayMs + rng.exponential(1_000), () => {
+      cluster.weather.cutFromDatabase(process, false);
+      scheduler.after(rng.exponential(3_000), next);
+    });
+  };
+  scheduler.after(8_000, next);
+}
+
 export const mutations: readonly Mutation[] = [
   {
     name: "stream repeats itself",
@@ -92,13 +108,13 @@ export const mutations: readonly Mutation[] = [
     name: "no fence",
     checker: "one-writer",
     breaks: "2: a stale runner's commit changes nothing",
-    install: believing,
+    install: both(believing, awayForLong),
     alter: {
       apply: `create table if not exists parley_sim.believed
         (chat_id uuid, process text, runner_id text, worker_id text, primary key (chat_id, process))`,
       undo: `drop table if exists parley_sim.believed`,
     },
-    options: { onlyFaults: ["long_pause", "pause", "partition_database"], replicas: 3 },
+    options: { onlyFaults: [], replicas: 3, models: { slow: 100, talk: 5 } },
   },
   {
     name: "promotion clears the queue",

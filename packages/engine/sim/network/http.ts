@@ -226,6 +226,7 @@ class Exchange implements HttpConnection {
     const raw = answer.raw.res as unknown as RawResponse;
     this.#raw = raw;
     if (this.#over) return raw.destroy();
+    if (this.#deps.weather.losesResponse()) return this.reset("the answer was lost");
     const { statusCode } = answer;
     const headers = Object.entries(answer.headers).map(
       ([name, value]) => [name, String(value)] as [string, string],

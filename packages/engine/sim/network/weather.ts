@@ -6,4 +6,6 @@ export interface NetworkWeather {
   latencyMs(from: SimProcess, to: SimProcess): number;
   /** Whether anything gets from one to the other now. What does not is lost without a word. */
   passes(from: SimProcess, to: SimProcess): boolean;
+  /** Whether an answer that has been given never arrives. */
+  losesResponse(): boolean;
 }

@@ -3,11 +3,12 @@ import { actionWeights, type Action } from "./actors/user.ts";
 import { runCampaign, type FinishedRun, type RunOrder } from "./campaign.ts";
 import { Backend } from "./database/backend.ts";
 import { faultKinds, type FaultKind } from "./faults/kinds.ts";
-import { mutationOf, mutations } from "./mutations/mutations.ts";
+import { hunt } from "./mutations/hunt.ts";
+import { mutationOf } from "./mutations/mutations.ts";
 import { defaultOptions } from "./options.ts";
 import { commandOf, failureLines, Totals } from "./report.ts";
 import { simulate } from "./run.ts";
-import { commitHash, failedSeeds, newSeeds } from "./seeds.ts";
+import { commitHash, failedSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 
 const help = `The simulator: a whole cluster in one process, under a virtual clock (docs/simulation.md).
@@ -26,9 +27,6 @@ const help = `The simulator: a whole cluster in one process, under a virtual clo
   --without-actions a,b                          of: ${Object.keys(actionWeights).join(", ")}
   --replicas N  --users N                        instead of what the seed draws
   --mutation NAME                                a bug put in on purpose`;
-
-/** Seeds that a mutation has before its checker counts as blind. */
-const mutationSeedsMax = 12;
 
 const { values } = parseArgs({
   options: {
@@ -146,36 +144,15 @@ async function many(): Promise<boolean> {
 }
 
 async function everyMutation(): Promise<boolean> {
-  const seeds = newSeeds(mutationSeedsMax, values.base ?? "mutation");
-  const wanted = mutations.filter(
-    ({ name }) => values.mutation === undefined || values.mutation === name,
-  );
-  const found = new Set<string>();
-  const orders = seeds.flatMap((seed) =>
-    wanted.map(({ name }) => ({ ...orderOf(seed), mutation: name })),
-  );
-  await runCampaign({
-    next: () => {
-      for (;;) {
-        const order = orders.shift();
-        if (order === undefined) return null;
-        if (!found.has(order.mutation)) return order;
-      }
-    },
+  const blind = await hunt({
     jobs: Number(values.jobs),
-    onFinished: ({ order, result }) => {
-      const { checker } = mutationOf(order.mutation ?? "");
-      const caught = result.violations.find((violation) => violation.checker === checker);
-      if (!caught) return;
-      found.add(order.mutation ?? "");
-      say(
-        `found "${order.mutation}" with ${order.seed}: ${checker}: ${caught.message.slice(0, 200)}`,
-      );
-    },
+    minutes: Number(values.minutes),
+    ...(values.mutation === undefined ? {} : { names: [values.mutation] }),
+    onFound: ({ name, seed, violation: { checker, message } }) =>
+      say(`found "${name}" with ${seed}: ${checker}: ${message.slice(0, 200)}`),
   });
-  for (const { name, checker } of wanted)
-    if (!found.has(name)) say(`${checker} is blind to "${name}"`);
-  return found.size === wanted.length;
+  for (const name of blind) say(`${mutationOf(name).checker} is blind to "${name}"`);
+  return blind.length === 0;
 }
 
 if (values.help) say(help);

@@ -1,0 +1,48 @@
+import { runCampaign, type RunOrder } from "../campaign.ts";
+import type { Violation } from "../checkers/verdict.ts";
+import { mutationOf, mutations } from "./mutations.ts";
+
+/** Seeds that a mutation has before its checker counts as blind. */
+const seedsMax = 12;
+
+export interface Found {
+  readonly name: string;
+  readonly seed: string;
+  readonly violation: Violation;
+}
+
+export interface HuntOptions {
+  /** Names of mutations. Absent: all. */
+  readonly names?: readonly string[];
+  readonly jobs: number;
+  readonly minutes: number;
+  readonly onFound?: (found: Found) => void;
+}
+
+/** Puts in one bug after the other, and runs seeds until its checker reports it. @returns the names of those that were not found */
+export async function hunt(options: HuntOptions): Promise<string[]> {
+  const names = options.names ?? mutations.map(({ name }) => name);
+  const left = new Set(names);
+  const orders: RunOrder[] = Array.from({ length: seedsMax }, (_, i) => i).flatMap((i) =>
+    names.map((mutation) => ({
+      seed: `hunt-${i + 1}`,
+      minutes: options.minutes,
+      withoutFaults: [],
+      withoutActions: [],
+      mutation,
+    })),
+  );
+  await runCampaign({
+    jobs: options.jobs,
+    next: () =>
+      orders.splice(0, orders.findIndex((order) => left.has(order.mutation ?? "")) + 1).at(-1) ??
+      null,
+    onFinished: ({ order, result }) => {
+      const { name, checker } = mutationOf(order.mutation ?? "");
+      const violation = result.violations.find((found) => found.checker === checker);
+      if (violation === undefined || !left.delete(name)) return;
+      options.onFound?.({ name, seed: order.seed, violation });
+    },
+  });
+  return [...left];
+}

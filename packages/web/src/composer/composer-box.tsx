@@ -35,6 +35,8 @@ export function ComposerBox(props: ComposerBoxProps): ReactNode {
   const [draft, setDraft] = useDraft(draftKey);
   const files = useAttachments(useClient());
   const [dropping, setDropping] = useState(false);
+  /** Files are still on their way: it goes when they are there. */
+  const [sending, setSending] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -43,23 +45,30 @@ export function ComposerBox(props: ComposerBoxProps): ReactNode {
   }, []);
 
   const empty = draft.trim() === "" && files.list.length === 0;
-  const send = (alternative: boolean): void => {
-    if (empty || !files.settled) return;
-    const text = draft;
-    const parts = files.list.flatMap(({ part }) => (part === null ? [] : [part]));
+  const send = async (alternative: boolean): Promise<void> => {
+    if (empty || files.failed || sending) return;
+    const [text, attached] = [draft, files.list];
+    setSending(true);
+    const parts = await files.parts(attached);
+    setSending(false);
+    // The file that could not be stored says so itself.
+    if (parts === null) return;
     setDraft("");
     files.clear();
-    onSend(contentOf(text, parts), { alternative }).catch(() => {
-      // Whoever sends it has said what happened; here nothing typed gets lost.
+    try {
+      await onSend(contentOf(text, parts), { alternative });
+    } catch {
+      // Whoever sends it has said what happened; here nothing typed or attached gets lost.
       setDraft(text);
-    });
+      files.restore(attached);
+    }
   };
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.nativeEvent.isComposing) return;
     if (event.key === "Escape" && onEscape !== undefined) onEscape();
     if (event.key !== "Enter" || event.shiftKey) return;
     event.preventDefault();
-    send(event.metaKey || event.ctrlKey);
+    void send(event.metaKey || event.ctrlKey);
   };
   const onPaste = (event: ClipboardEvent): void => {
     const pasted = [...event.clipboardData.files];
@@ -87,7 +96,7 @@ export function ComposerBox(props: ComposerBoxProps): ReactNode {
       }`}
       onSubmit={(event) => {
         event.preventDefault();
-        send(false);
+        void send(false);
       }}
       onDragOver={onDrag}
       onDragLeave={onDrag}
@@ -100,6 +109,7 @@ export function ComposerBox(props: ComposerBoxProps): ReactNode {
         onChange={(event) => setDraft(event.target.value)}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
+        readOnly={sending}
         placeholder={dropping ? "Drop files to attach them" : placeholder}
         aria-label="Message"
         rows={1}
@@ -124,7 +134,7 @@ export function ComposerBox(props: ComposerBoxProps): ReactNode {
           onClick={() => picker.current?.click()}
         />
         <div className="flex min-w-0 flex-1 items-center gap-1">{tools}</div>
-        {buttons(empty || !files.settled ? null : () => send(false))}
+        {buttons(empty || files.failed || sending ? null : () => void send(false))}
       </div>
     </form>
   );

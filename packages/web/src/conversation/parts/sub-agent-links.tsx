@@ -28,7 +28,8 @@ export function agentsIn(toolName: string, output: Json): AgentLink[] {
       {
         id,
         title: typeof title === "string" ? title : "Sub-agent",
-        status: typeof status === "string" ? status : "",
+        // What has just been started has long gone on.
+        status: typeof status === "string" && toolName !== "spawn_agent" ? status : "",
       },
     ];
   });

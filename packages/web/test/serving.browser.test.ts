@@ -1,3 +1,4 @@
+import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { useRig } from "./rig.ts";
 
@@ -5,6 +6,7 @@ const rig = useRig();
 
 /** What a page may need before it can be used, everything counted as it comes over the wire. */
 const firstLoadBytesMax = 250_000;
+const chatLoadBytesMax = 400_000;
 
 test("the printed address signs in, and leaves no token in the address bar or the history", async () => {
   const page = await rig.page();
@@ -46,18 +48,35 @@ test("the policy lets no foreign script, picture or call through", async () => {
   expect(await page.evaluate("window.owned")).toBeUndefined();
 });
 
-test(`the first page takes less than ${firstLoadBytesMax / 1000} kB`, async () => {
-  const page = await rig.page({ signedIn: false, path: "/settings" });
-  rig.allow(page, /401/);
+/** Bytes over the wire, by path, of everything that an address needs when it is opened for the first time. */
+async function loadOf(page: Page, address: string, until: () => Promise<void>): Promise<number> {
   const sizes = new Map<string, number>();
   page.on("response", (response) => {
     const bytes = Number(response.headers()["content-length"] ?? 0);
     sizes.set(new URL(response.url()).pathname, bytes);
   });
-  await page.goto(`${rig.server.url}/?token=${rig.server.token}`);
-  await page.getByRole("button", { name: "A long reply" }).waitFor();
+  await page.goto(address);
+  await until();
   const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
-  process.stdout.write(`first load: ${JSON.stringify(Object.fromEntries(sizes))} ${total} bytes\n`);
-  expect(total).toBeGreaterThan(50_000);
-  expect(total).toBeLessThan(firstLoadBytesMax);
+  process.stdout.write(`${JSON.stringify(Object.fromEntries(sizes))} ${total} bytes\n`);
+  return total;
+}
+
+test(`the first page takes less than ${firstLoadBytesMax / 1000} kB, one chat and its Markdown not much more`, async () => {
+  const first = await rig.page({ signedIn: false });
+  rig.allow(first, /401/);
+  const welcome = await loadOf(first, `${rig.server.url}/?token=${rig.server.token}`, () =>
+    first.getByRole("button", { name: "A long reply" }).waitFor(),
+  );
+  expect(welcome).toBeGreaterThan(50_000);
+  expect(welcome).toBeLessThan(firstLoadBytesMax);
+
+  const { chat } = await rig.client.createChat({ model: "demo/fast", content: "x", title: "One" });
+  const second = await rig.page({ signedIn: false });
+  rig.allow(second, /401/);
+  await second.context().addCookies(await first.context().cookies());
+  const conversation = await loadOf(second, `${rig.server.url}/chats/${chat.id}`, () =>
+    second.getByRole("heading", { name: "One", level: 1 }).waitFor(),
+  );
+  expect(conversation).toBeLessThan(chatLoadBytesMax);
 });

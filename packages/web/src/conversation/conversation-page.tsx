@@ -1,8 +1,7 @@
 import { useChatControls, useChatValue } from "@parley/client/react";
-import type { ReactNode } from "react";
+import { lazy, Suspense, type ReactNode } from "react";
 import { Link } from "wouter";
 import { Composer } from "../composer/composer.tsx";
-import { QueuePanel } from "../composer/queue-panel.tsx";
 import { PageHeader } from "../shell/page-header.tsx";
 import { Spinner } from "../ui/spinner.tsx";
 import { reasonOf } from "../ui/toast-store.ts";
@@ -11,6 +10,11 @@ import { ChatHeader } from "./chat-header.tsx";
 import { ConnectionNote } from "./connection-note.tsx";
 import { Notices } from "./notices.tsx";
 import { Thread } from "./thread.tsx";
+import { isForQueue } from "./timeline.ts";
+
+const QueuePanel = lazy(async () => ({
+  default: (await import("../composer/queue-panel.tsx")).QueuePanel,
+}));
 
 /** One chat: its transcript, live, and the composer under it. */
 export function ConversationPage({ chatId }: { chatId: string }): ReactNode {
@@ -35,10 +39,24 @@ export function ConversationPage({ chatId }: { chatId: string }): ReactNode {
         <ConnectionNote chatId={chatId} />
         <Notices chatId={chatId} />
         <ActionsPanel chatId={chatId} />
-        <QueuePanel chatId={chatId} />
+        <Queue chatId={chatId} />
         <Composer chatId={chatId} />
       </main>
     </div>
+  );
+}
+
+/** What it is dragged with is fetched where something waits, and most chats never have that. */
+function Queue({ chatId }: { chatId: string }): ReactNode {
+  const waits = useChatValue(
+    chatId,
+    ({ transcript, pending }) => transcript.queue.length > 0 || pending.some(isForQueue),
+  );
+  if (!waits) return null;
+  return (
+    <Suspense fallback={null}>
+      <QueuePanel chatId={chatId} />
+    </Suspense>
   );
 }
 

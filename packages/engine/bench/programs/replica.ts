@@ -48,12 +48,14 @@ let profiling: Session | null = null;
 let waitingMax = 0;
 let waitingSamples = 0;
 let samples = 0;
-setInterval(() => {
+let sampling: NodeJS.Timeout | null = null;
+
+function sample(): void {
   const { waiting } = engine.database.stats.pool();
   waitingMax = Math.max(waitingMax, waiting);
   if (waiting > 0) waitingSamples += 1;
   samples += 1;
-}, 5).unref();
+}
 
 answer({
   url: () => engine.url,
@@ -62,10 +64,14 @@ answer({
   speaking: () => models.speaking,
   start: ({ gapMs }: { gapMs: number }) => models.start(gapMs),
   stop: () => models.stop(),
-  /** Since it was asked last: the most that waited for a connection, and how much of the time anything did. */
-  pool() {
-    const use = { waitingMax, waitingShare: samples === 0 ? 0 : waitingSamples / samples };
+  watchPool() {
     waitingMax = waitingSamples = samples = 0;
+    sampling = setInterval(sample, 5);
+  },
+  /** Since then: the most that waited for a connection, and how much of the time anything did. */
+  pool() {
+    if (sampling !== null) clearInterval(sampling);
+    const use = { waitingMax, waitingShare: samples === 0 ? 0 : waitingSamples / samples };
     return use;
   },
   memory() {

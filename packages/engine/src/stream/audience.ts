@@ -6,7 +6,7 @@ import {
   type Position,
   type PreviewPosition,
 } from "./cursor.ts";
-import { Encoded, Payload } from "./encode.ts";
+import { Encoded, partPayload, Payload } from "./encode.ts";
 import type { Planned } from "./plan.ts";
 import type { Subscriber } from "./subscriber.ts";
 
@@ -101,7 +101,7 @@ export class Audience {
 
   /** One live part to everybody. `stateOf(low)` names the position; its seq is `at.seq`. */
   sendPart(part: LivePart, at: PreviewPosition, state: object, positionOf: PositionOf): void {
-    this.#sendLive(new Payload("message_part", { ...at, part }), at, state, positionOf);
+    this.#sendLive(partPayload(at, part), at, state, positionOf);
   }
 
   sendSnapshot(

@@ -31,6 +31,7 @@ const parts: LivePart[] = [
   { type: "source", index: 4, source_type: "url", id: "s", url: "https://example.org" },
   { type: "file", index: 5, media_type: "image/png", data: "AA==" },
   { type: "custom", index: 6, kind: "k" },
+  { type: "structured-output", index: 7, outcome: "valid", value: { a: 1 } },
   { type: "tool-progress", tool_call_id: "c", progress: { done: 1 } },
   { type: "truncated" },
 ];
@@ -71,6 +72,28 @@ function refused(text: string): boolean {
     return true;
   }
 }
+
+describe("frames of text alone", () => {
+  const usual = { kind: "parts", stream: 1, first_seq: 9, parts: [parts[0], parts[1]] };
+
+  it("are read as the schemas would, extra fields left out", () => {
+    const extra = { ...usual, later: 1, parts: usual.parts.map((part) => ({ ...part, later: 1 })) };
+    expect(decodeFrame(JSON.stringify([usual, extra]))).toEqual([usual, usual]);
+    expect(decodeFrame("[]")).toEqual([]);
+  });
+
+  it.each([
+    ["no parts", { parts: [] }],
+    ["no list", { parts: {} }],
+    ["a stream that is no count", { stream: 0 }],
+    ["a seq that is no count", { first_seq: 1.5 }],
+    ["a seq that is missing", { first_seq: undefined }],
+    ["a delta that is no text", { parts: [{ type: "text", index: 0, delta: 1 }] }],
+    ["an index below 0", { parts: [{ type: "text", index: -1, delta: "a" }] }],
+  ])("are refused with %s", (_what, wrong) => {
+    expect(refused(JSON.stringify([{ ...usual, ...wrong }]))).toBe(true);
+  });
+});
 
 describe("frames", () => {
   it("carry every message as it is", () => {

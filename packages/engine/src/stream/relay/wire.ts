@@ -63,7 +63,10 @@ const frameSchema = z.array(z.looseObject({ kind: z.string() }));
 /** @throws RelayError `relay_protocol` */
 export function decodeFrame(text: string): RelayMessage[] {
   try {
-    return frameSchema.parse(JSON.parse(text)).flatMap((message): RelayMessage[] => {
+    const frame: unknown = JSON.parse(text);
+    const usual = usualFrameOf(frame);
+    if (usual !== null) return usual;
+    return frameSchema.parse(frame).flatMap((message): RelayMessage[] => {
       // `Object.hasOwn`: "constructor" is no kind.
       if (!Object.hasOwn(schemas, message.kind)) return [];
       return [schemas[message.kind as Kind].parse(message)];
@@ -132,6 +135,36 @@ function livePartOf(value: unknown, context: z.RefinementCtx): LivePart {
   // but it has a seq.
   if (later.data.index !== undefined) return later.data as unknown as LivePart;
   return { type: "tool-progress", tool_call_id: "", progress: null };
+}
+
+/** Nothing but deltas of text, as nearly every frame is: read in a tenth of the time. Null: it is for the schemas. */
+function usualFrameOf(frame: unknown): RelayMessage[] | null {
+  if (!Array.isArray(frame)) return null;
+  const messages: RelayMessage[] = [];
+  for (const message of frame as unknown[]) {
+    const usual = usualPartsOf(message);
+    if (usual === null) return null;
+    messages.push(usual);
+  }
+  return messages;
+}
+
+function usualPartsOf(message: unknown): RelayMessage | null {
+  if (typeof message !== "object" || message === null) return null;
+  const { kind, stream: streamId, first_seq, parts } = message as Record<string, unknown>;
+  if (kind !== "parts" || !Array.isArray(parts) || parts.length === 0) return null;
+  if (!isCount(streamId) || !isCount(first_seq)) return null;
+  const deltas: LivePart[] = [];
+  for (const part of parts as unknown[]) {
+    const delta = textDeltaOf(part);
+    if (delta === null) return null;
+    deltas.push(delta);
+  }
+  return { kind, stream: streamId, first_seq, parts: deltas };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) > 0;
 }
 
 /** Nearly everything is this; the general schema costs several times as much. */

@@ -22,7 +22,10 @@ const userPartSchema = z.discriminatedUnion("type", [
     .strict(),
   filePartSchema
     .omit({ provider_metadata: true, reasoning: true })
-    .extend({ media_type: filePartSchema.shape.media_type.optional() })
+    .extend({
+      media_type: filePartSchema.shape.media_type.optional(),
+      data: z.base64().optional(),
+    })
     .strict()
     .refine((part) => [part.data, part.url, part.file_id].filter(isGiven).length === 1, {
       message: "exactly one of data, url and file_id",

@@ -73,6 +73,10 @@ describe("bodies", () => {
       "an unknown field in a part",
       { content: [{ type: "text", text: "x", provider_metadata: {} }] },
     ],
+    [
+      "a file that is no base64",
+      { content: [{ type: "file", media_type: "image/png", data: "!!!" }] },
+    ],
     ["a file without content", { content: [{ type: "file", media_type: "image/png" }] }],
     [
       "a file with two contents",

@@ -1,5 +1,6 @@
 import type { LanguageModelV4FilePart, LanguageModelV4TextPart } from "@ai-sdk/provider";
 import type { FilePart } from "@parley/protocol";
+import { typeOfContent } from "./file-signature.ts";
 import type { Flavour } from "./prompt.ts";
 
 type Placed = LanguageModelV4FilePart | LanguageModelV4TextPart;
@@ -23,10 +24,14 @@ export function isEverTaken(mediaType: string): boolean {
  * since a file that one model cannot read must not end the chat.
  */
 export function placeFile(file: FilePart, flavour: Flavour): Placed {
-  const mediaType = file.media_type.toLowerCase();
-  if (isTextual(mediaType) && file.data !== undefined) return asText(file, file.data);
+  const said = file.media_type.toLowerCase();
+  if (isTextual(said) && file.data !== undefined) return asText(file, file.data);
+  const inline = file.data ?? inlineOf(file.url);
+  // A provider that finds something else in it refuses the call, and then every later one of the chat.
+  const mediaType = inline === undefined ? said : typeOfContent(said, inline);
+  if (mediaType === null) return note(file);
   if (!takes(flavour, mediaType, file.data !== undefined)) return note(file);
-  const data = dataOf(file);
+  const data = inline === undefined ? addressOf(file) : { type: "data" as const, data: inline };
   if (data === null) return note(file);
   return {
     type: "file",
@@ -51,10 +56,11 @@ function takes(flavour: Flavour, mediaType: string, isInline: boolean): boolean 
   }
 }
 
-function dataOf({ data, url }: FilePart): LanguageModelV4FilePart["data"] | null {
-  if (data !== undefined) return { type: "data", data };
-  const inline = /^data:[^,]*;base64,(.*)$/s.exec(url ?? "")?.[1];
-  if (inline !== undefined) return { type: "data", data: inline };
+function inlineOf(url: string | undefined): string | undefined {
+  return /^data:[^,]*;base64,(.*)$/s.exec(url ?? "")?.[1];
+}
+
+function addressOf({ url }: FilePart): LanguageModelV4FilePart["data"] | null {
   // Only the provider fetches it, never this server.
   if (url === undefined || !URL.canParse(url) || !/^https?:/.test(url)) return null;
   return { type: "url", url: new URL(url) };

@@ -296,7 +296,9 @@ describe("assemblePrompt", () => {
       const [message] = assemblePrompt(null, [user(part)], target(flavour));
       return message?.role === "user" ? (message.content[0]?.type ?? "") : "";
     };
-    const png = file("image/png", { data: "AQI=" });
+    const data = (bytes: string) => ({ data: Buffer.from(bytes, "latin1").toString("base64") });
+    const pngBytes = data("\x89PNG\r\n\x1a\n…");
+    const png = file("image/png", pngBytes);
     for (const flavour of flavours) {
       expect(shown(flavour, png)).toBe("file");
       expect(shown(flavour, file("image/png", { url: "https://example.com/a.png" }))).toBe("file");
@@ -305,9 +307,14 @@ describe("assemblePrompt", () => {
       ).toBe("text");
       expect(shown(flavour, file("application/zip", { data: "AQI=" }))).toBe("text");
       expect(shown(flavour, file("image/png", { url: "file:///etc/passwd" }))).toBe("text");
+      for (const lie of [data("<svg/>"), data(""), { data: "!!!" }, { url: "data:;base64,AQI=" }]) {
+        expect(shown(flavour, file("image/png", lie))).toBe("text");
+      }
     }
-    expect(shown("openai-compatible", file("application/pdf", { data: "AQI=" }))).toBe("text");
-    expect(shown("anthropic", file("application/pdf", { data: "AQI=" }))).toBe("file");
+    const [lied] = assemblePrompt(null, [user(file("image/jpg", pngBytes))], target("anthropic"));
+    expect(lied?.content[0]).toMatchObject({ type: "file", mediaType: "image/png" });
+    expect(shown("openai-compatible", file("application/pdf", data("%PDF-1.7")))).toBe("text");
+    expect(shown("anthropic", file("application/pdf", data("%PDF-1.7")))).toBe("file");
   });
 
   it("is acceptable whatever the history", () => {

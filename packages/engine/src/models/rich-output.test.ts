@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { resultContent } from "./prompt-parts.ts";
 import type { Flavour } from "./prompt.ts";
 
-const picture = { type: "file", media_type: "image/png", data: "AAEC" };
+const picture = { type: "file", media_type: "image/png", data: "iVBORw0KGgo=" };
 const output = {
   content: [
     { type: "text", text: "look" },
@@ -31,7 +31,7 @@ describe("a result with pictures", () => {
       type: "content",
       value: [
         { type: "text", text: "look" },
-        { type: "file", mediaType: "image/png", data: { type: "data", data: "AAEC" } },
+        { type: "file", mediaType: "image/png", data: { type: "data", data: "iVBORw0KGgo=" } },
         { type: "text", text: '[resource "a" at file:///a]' },
         { type: "text", text: "Attached file (text/plain):\n\ninside" },
         {

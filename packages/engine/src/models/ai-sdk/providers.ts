@@ -18,6 +18,7 @@ import { withResponseFormat } from "../response-format.ts";
 import { markCachePoints } from "../cache-points.ts";
 import { allowedOptions, sendableOptions } from "../provider-options.ts";
 import type { SilenceLimits } from "../silence.ts";
+import { offeredSchema } from "../tool-schema.ts";
 import type { Adapter } from "./call.ts";
 import type { Wire } from "./event-filter.ts";
 import { ModelHttp } from "./http-fetch.ts";
@@ -247,7 +248,7 @@ function toolOption({ name, description, input_schema }: ModelRequest["tools"][n
     name,
     ...(description === undefined ? {} : { description }),
     // Providers insist on an object schema, also for tools without arguments.
-    inputSchema: { type: "object" as const, properties: {}, ...input_schema },
+    inputSchema: offeredSchema(input_schema),
   };
 }
 

@@ -1,9 +1,12 @@
+import { ListWatcher, type ListListener } from "./actors/list-watcher.ts";
 import { Stranger } from "./actors/stranger.ts";
 import { User, type UserListener } from "./actors/user.ts";
 import {
   checkConvergence,
   checkMirror,
   haveConverged,
+  listOf,
+  readLists,
   readStored,
   runnableChats,
 } from "./checkers/at-rest.ts";
@@ -78,6 +81,7 @@ class Run {
   readonly #cluster: Cluster;
   readonly #checkers: Checkers;
   readonly #users: User[];
+  readonly #lists: { readonly owner: string; readonly list: ListWatcher }[];
   readonly #stranger: Stranger;
   readonly #nemesis: Nemesis;
   readonly #faults: Record<string, number> = {};
@@ -121,9 +125,14 @@ class Run {
       this.#verdict.check("answers", expected, () => `${request} was answered ${status}: ${body}`);
     };
     const listener = this.#listener();
+    this.#lists = [];
     this.#users = Array.from({ length: plan.users }, (_, i) => {
       const name = `user${i + 1}`;
-      const { token } = this.#cluster.principal(name, i + 1);
+      const { id, token } = this.#cluster.principal(name, i + 1);
+      // Another device of the same person: lists are looked at elsewhere than chats.
+      const phone = this.#cluster.device(`${name}-phone`, token);
+      const list = new ListWatcher(`${name}/list`, phone, listener, rng.fork(`${name} list`));
+      this.#lists.push({ owner: id, list });
       return new User({
         name,
         device: this.#cluster.device(name, token),
@@ -200,6 +209,7 @@ class Run {
     for (const host of this.#cluster.hosts) this.#cluster.start(host);
     await this.#scheduler.run(warmUpMs, failed);
     for (const user of this.#users) user.start();
+    for (const { list } of this.#lists) list.start();
     this.#stranger.start();
     this.#nemesis.start();
     await this.#scheduler.run(this.#options.minutes * 60_000, failed);
@@ -214,6 +224,7 @@ class Run {
     this.#nemesis.stop();
     this.#stranger.rest();
     for (const user of this.#users) user.rest();
+    for (const { list } of this.#lists) list.rest();
     const untilMs = this.#scheduler.nowMs + livenessMs;
     let runnable: string[] = [];
     do {
@@ -240,20 +251,39 @@ class Run {
     const views = this.#users.flatMap(({ watchers }) => watchers);
     const untilMs = this.#scheduler.nowMs + convergenceMs;
     let stored;
+    let lists: string[];
     do {
       // oxlint-disable-next-line no-await-in-loop
       await this.#quiet(1_000, failed);
       if (failed()) return;
       stored = readStored(this.#cluster.database);
-    } while (!haveConverged(views, stored) && this.#scheduler.nowMs < untilMs);
+      lists = this.#differentLists();
+    } while (
+      !(haveConverged(views, stored) && lists.length === 0) &&
+      this.#scheduler.nowMs < untilMs
+    );
+    this.#verdict.check("convergence", lists.length === 0, () => lists.join("; "));
     checkMirror(this.#checkers.mirror, stored, this.#verdict);
     checkConvergence(views, stored, this.#verdict);
+  }
+
+  #differentLists(): string[] {
+    const stored = readLists(this.#cluster.database);
+    return this.#lists.flatMap(({ owner, list }) => {
+      const wanted = stored.get(owner) ?? "";
+      const shown = listOf(list);
+      if (list.ready && shown === wanted) return [];
+      return [
+        `${list.name} shows [${shown}]${list.ready ? "" : ", not ready"}, stored is [${wanted}]`,
+      ];
+    });
   }
 
   /** Everybody leaves; then the servers do. Nothing is left of either. */
   async #part(failed: () => boolean): Promise<void> {
     this.#trace.add("run", "everybody leaves");
     for (const user of this.#users) for (const view of user.watchers) view.close();
+    for (const { list } of this.#lists) list.close();
     await this.#quiet(partingMs, failed);
     if (failed()) return;
     const check = (left: number, what: string): void =>
@@ -282,7 +312,7 @@ class Run {
     }
   }
 
-  #listener(): UserListener {
+  #listener(): UserListener & ListListener {
     const { views, queue } = this.#checkers;
     return {
       onOpen: (view) => {
@@ -292,6 +322,9 @@ class Run {
       onEvent: (view, event, before) => {
         this.#trace.add(view.name, nameOf(event));
         views.onEvent(view, event, before);
+      },
+      onListEvent: (list, event) => {
+        this.#trace.add(list.name, nameOf(event));
       },
       onEnd: (view, error) => this.#trace.add(view.name, `ended: ${String(error)}`),
       onAction: (user, action, chatId, outcome) => {

@@ -1,4 +1,5 @@
 import type { Transcript } from "@parley/client";
+import type { ListWatcher } from "../actors/list-watcher.ts";
 import type { Watcher } from "../actors/watcher.ts";
 import type { DatabaseServer } from "../database/server.ts";
 import type { Mirror } from "./mirror.ts";
@@ -83,6 +84,28 @@ export function checkConvergence(
       () => `${view.name} of ${view.chatId}: ${difference}`,
     );
   }
+}
+
+const rootsByOwner = `
+select owner_id::text as owner, string_agg(id || ' s' || snapshot_version || ' m' || metadata_version, ', ' order by id) as chats
+from parley.chats where parent_chat_id is null group by owner_id`;
+
+/** What the list of each principal is: ids with their versions. */
+export function readLists(database: DatabaseServer): Map<string, string> {
+  return new Map(
+    database.peek(rootsByOwner).map(({ owner, chats }) => [String(owner), chats ?? ""]),
+  );
+}
+
+/** What somebody's list shows, in the same words. */
+export function listOf(list: ListWatcher): string {
+  return [...list.chats.values()]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(
+      ({ id, snapshot_version, metadata_version }) =>
+        `${id} s${snapshot_version} m${metadata_version}`,
+    )
+    .join(", ");
 }
 
 /** Whether nobody has to wait any longer for what there is. */

@@ -117,12 +117,13 @@ export class ViewChecker {
     { preview }: Transcript,
   ): void {
     if (preview === null || preview.parts.length === 0) return;
-    if (reason === "superseded") {
-      view.superseded = true;
-      return;
-    }
     const chat = this.#mirror.chats.get(watcher.chatId);
     const { history_version, generation_attempt } = preview;
+    if (reason === "superseded") {
+      // Where history has moved on, what became of the text is committed: nothing has to take its place.
+      view.superseded = chat?.history_version === history_version;
+      return;
+    }
     this.#parts(
       watcher,
       chat === undefined ||

@@ -1,5 +1,6 @@
 import type { Page } from "playwright-core";
 import { atWork } from "./at-work.ts";
+import { operatorPictures } from "./operator-pictures.ts";
 import { phone, type Picture } from "./picture.ts";
 
 const listIsThere = async (page: Page): Promise<void> => {
@@ -63,4 +64,9 @@ const conversations: readonly Picture[] = [
   { name: "failed", prepare: opened("Why the build was red") },
 ];
 
-export const pictures: readonly Picture[] = [...frame, ...conversations, ...atWork];
+export const pictures: readonly Picture[] = [
+  ...frame,
+  ...conversations,
+  ...atWork,
+  ...operatorPictures,
+];

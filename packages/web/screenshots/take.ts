@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "../../../test/services.ts";
 import { setup } from "../test/browser-setup.ts";
+import { startServerProcess } from "../../engine/test/server-process.ts";
+import { startSharedDatabase } from "../test/database.ts";
 import { Site } from "../test/site.ts";
 import { pictures } from "./pictures.ts";
 import { fillList } from "./sample-chats.ts";
@@ -24,7 +26,15 @@ const program = chromium();
 if (program === undefined) throw new Error("there is no Chromium here");
 await mkdir(folder, { recursive: true });
 await setup();
-const site = await Site.start(program, { env: { PARLEY_SUB_AGENTS: "all" } });
+const database = await startSharedDatabase();
+const env = {
+  PARLEY_DATABASE_URL: database.url,
+  PARLEY_SUB_AGENTS: "all",
+  PARLEY_CAPACITY: "12",
+};
+// For operators there are two.
+const other = await startServerProcess({ env });
+const site = await Site.start(program, { env });
 try {
   await fillList(site.client);
   for (const { name, page: options, prepare } of wanted) {
@@ -33,6 +43,9 @@ try {
   }
 } finally {
   await site.stop();
+  other.kill("SIGTERM");
+  await other.exited;
+  await database.stop();
 }
 
 async function take(
@@ -42,7 +55,7 @@ async function take(
 ): Promise<void> {
   const page = await site.page({ scale: 2, ...options });
   await page.evaluate("document.fonts.ready");
-  await prepare?.(page, site);
+  await prepare?.(page, site, other);
   await page.waitForTimeout(settleMs);
   await page.screenshot({ path: `${folder}/${name}.png` });
   const faults = await site.closePages();

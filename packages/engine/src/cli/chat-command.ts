@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { jsonObjectSchema, type ResponseFormat } from "@parley/protocol";
 import type { Config } from "../config.ts";
 import { runChat } from "./chat/run-chat.ts";
 import type { CliContext } from "./context.ts";
@@ -9,17 +11,20 @@ interface ChatFlags {
   token?: string;
   chat?: string;
   model?: string;
+  schema?: string;
 }
 
 /** `parley chat`: finds the server and the token, the rest is an ordinary client. */
 export async function chat(config: Config, context: CliContext, flags: ChatFlags): Promise<number> {
   const { stdin, stdout, stderr, clock } = context;
+  const responseFormat = flags.schema === undefined ? null : await readSchema(flags.schema);
   const { baseUrl, token } = await findServer(config, context, flags);
   return await runChat({
     baseUrl,
     token,
     chatId: flags.chat,
     model: flags.model,
+    responseFormat,
     input: stdin,
     output: stdout,
     errorOutput: stderr,
@@ -27,6 +32,22 @@ export async function chat(config: Config, context: CliContext, flags: ChatFlags
     clock,
     interrupts: (heard) => context.onSignal(["SIGINT"], heard),
   });
+}
+
+/** Whether it is a schema that can be used, the server says. */
+async function readSchema(path: string): Promise<ResponseFormat> {
+  try {
+    const schema = jsonObjectSchema.parse(JSON.parse(await readFile(path, "utf8")));
+    return { type: "json_schema", schema };
+  } catch (cause) {
+    const why = cause instanceof SyntaxError ? `it is no JSON: ${cause.message}` : reasonOf(cause);
+    throw new CliError(`--schema ${path}: ${why}.`, { exitCode: exitCodes.usage, cause });
+  }
+}
+
+function reasonOf(cause: unknown): string {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return typeof code === "string" ? `it cannot be read (${code})` : "it is no JSON object";
 }
 
 async function findServer(

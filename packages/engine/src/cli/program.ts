@@ -127,7 +127,8 @@ function addChat(program: Command, context: CliContext, finish: Finish): void {
     .option("--url <url>", "the server (PARLEY_URL; default: the one that runs on the data folder)")
     .option("--token <token>", "the token (PARLEY_TOKEN; default: the data folder's)")
     .option("--chat <id>", "go on with this chat")
-    .option("--model <model>", "provider/model of a new chat");
+    .option("--model <model>", "provider/model of a new chat")
+    .option("--schema <file>", "ask for replies as JSON of the JSON Schema in this file");
   addSettingFlags(command, ["dataDir"]);
   command.action(async () => {
     const { config } = configOf(command, context);

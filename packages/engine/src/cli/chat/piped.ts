@@ -1,4 +1,5 @@
 import { createInterface } from "node:readline/promises";
+import { structuredOutput } from "@parley/client";
 import { parseLine } from "./commands.ts";
 import { perform } from "./perform.ts";
 import { Session, type SessionOptions } from "./session.ts";
@@ -95,7 +96,8 @@ async function waitFor(session: Session, orAction: boolean): Promise<void> {
   );
 }
 
-/** The last reply failed, or the chat is gone. */
-function failed(session: Session): boolean {
-  return session.lost || session.screen.transcript.status?.status === "error";
+/** The last reply failed or is not the JSON that was asked for, or the chat is gone. */
+function failed({ lost, asksForJson, screen: { transcript } }: Session): boolean {
+  if (lost || transcript.status?.status === "error") return true;
+  return asksForJson && structuredOutput(transcript.messages)?.outcome === "invalid";
 }

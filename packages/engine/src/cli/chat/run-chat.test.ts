@@ -177,6 +177,27 @@ describe("piped", () => {
     expect(history.map((m) => m.role)).toEqual(["user", "assistant", "user", "assistant"]);
   });
 
+  it.each([
+    ["valid", 0],
+    ["invalid", 1],
+  ] as const)("asks for JSON, and ends for a %s result with %i", async (outcome, exitCode) => {
+    const responseFormat = { type: "json_schema", schema: { type: "object" } } as const;
+    const code = start({ responseFormat });
+    input.end("one\n");
+    const stream = await server.stream();
+    history[0] = { ...history[0]!, response_format: responseFormat };
+    greet(stream);
+    const parts = [text("{}"), { type: "structured-output", outcome, value: {} } as const];
+    send(stream, ...commit("", episode(1, 1), { parts }));
+    expect(await code).toBe(exitCode);
+    expect(output.text).toBe("{}\n");
+    const [sent] = server.requests.filter(({ method }) => method === "POST");
+    expect(JSON.parse(sent!.body)).toMatchObject({
+      content: "one",
+      response_format: responseFormat,
+    });
+  });
+
   it("ends with 1 when the chat fails, and sends nothing more", async () => {
     const code = start();
     input.end("one\ntwo\n");

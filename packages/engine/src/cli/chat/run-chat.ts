@@ -1,4 +1,5 @@
 import { createClient } from "@parley/client";
+import type { ResponseFormat } from "@parley/protocol";
 import { systemClock, type Clock } from "../../lib/clock.ts";
 import { systemRandom } from "../../lib/random.ts";
 import { failureText } from "./failure.ts";
@@ -15,6 +16,8 @@ export interface ChatOptions {
   chatId?: string | undefined;
   /** Of the new chat, or to change to. */
   model?: string | undefined;
+  /** What replies shall be. Absent or null: what the model likes. */
+  responseFormat?: ResponseFormat | null | undefined;
   input: NodeJS.ReadableStream;
   output: NodeJS.WritableStream;
   errorOutput: NodeJS.WritableStream;
@@ -30,7 +33,7 @@ export interface ChatOptions {
  * after Ctrl-C.
  */
 export async function runChat(options: ChatOptions): Promise<number> {
-  const { clock = systemClock, isTTY, chatId, model = null } = options;
+  const { clock = systemClock, isTTY, chatId, model = null, responseFormat = null } = options;
   try {
     const client = createClient({ baseUrl: options.baseUrl, token: options.token });
     const begin = async (session: Session): Promise<void> => {
@@ -44,7 +47,7 @@ export async function runChat(options: ChatOptions): Promise<number> {
       else await session.open((await client.getChat(chatId)).id, 0);
       if (model !== null) await perform(session, { name: "model", model });
     };
-    const session = { client, random: systemRandom(clock), model };
+    const session = { client, random: systemRandom(clock), model, responseFormat };
     const common = { session, input: options.input, output: options.output, begin };
     return isTTY
       ? await interact({ ...common, clock })

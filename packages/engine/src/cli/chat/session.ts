@@ -10,6 +10,7 @@ import type {
   ChatEvent,
   Content,
   CreateChatAnswer,
+  ResponseFormat,
   SendMessageAnswer,
   StoredFile,
 } from "@parley/protocol";
@@ -24,6 +25,8 @@ export interface SessionOptions {
   random: Random;
   style: Style;
   model: string | null;
+  /** Asked for with every message. */
+  responseFormat: ResponseFormat | null;
   out(text: string): void;
   err(text: string): void;
   /** After everything that has been shown. */
@@ -62,6 +65,10 @@ export class Session {
 
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  get asksForJson(): boolean {
+    return this.#options.responseFormat !== null;
   }
 
   /** The model works, or is about to for what was sent. */
@@ -117,18 +124,23 @@ export class Session {
     const { attached } = this;
     const content = contentOf(text, attached);
     const clientId = this.#options.random.uuid();
-    const client_id = clientId;
+    const format = this.#options.responseFormat;
+    const said = {
+      content,
+      client_id: clientId,
+      ...(format === null ? {} : { response_format: format }),
+    };
     this.#sending++;
     try {
       this.screen = withTyped(this.screen, clientId);
       if (this.chatId === null) {
         const model = this.model === null ? {} : { model: this.model };
-        const answer = await this.client.createChat({ content, client_id, ...model }, this.#call());
+        const answer = await this.client.createChat({ ...said, ...model }, this.#call());
         this.notice(`chat ${answer.chat.id}`);
         await this.open(answer.chat.id, Number.MAX_SAFE_INTEGER);
         this.#track(clientId, answer);
       } else {
-        const body = { content, when_busy, client_id };
+        const body = { ...said, when_busy };
         this.#track(clientId, await this.client.sendMessage(this.chatId, body, this.#call()));
       }
       this.attached = this.attached.filter((file) => !attached.includes(file));

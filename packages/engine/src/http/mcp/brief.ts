@@ -1,8 +1,9 @@
-import type { Chat, JsonObject, Message, Part } from "@parley/protocol";
+import type { Chat, JsonObject, Message, Part, StructuredOutputPart } from "@parley/protocol";
 
 /** A message as another agent needs it: what was said, and which tools were called. */
 export function briefMessage(message: Message): JsonObject {
   const calls = message.parts.filter((part) => part.type === "tool-call");
+  const structured = message.parts.findLast((part) => part.type === "structured-output");
   return {
     id: message.id,
     role: message.role,
@@ -16,9 +17,14 @@ export function briefMessage(message: Message): JsonObject {
             input,
           })),
         }),
+    ...(structured === undefined ? {} : { structured_output: outcomeOf(structured) }),
     ...(message.finish_reason === null ? {} : { finish_reason: message.finish_reason }),
     created_at: message.created_at,
   };
+}
+
+function outcomeOf({ outcome, value, errors }: StructuredOutputPart): JsonObject {
+  return { outcome, value, ...(errors === undefined ? {} : { errors }) };
 }
 
 /** A chat without its settings and counters. */

@@ -37,6 +37,9 @@ const wait_seconds = z
   );
 const messageId = z.int().min(0);
 const { model, system_prompt, title, client_id } = createChatSchema.shape;
+const response_format = createChatSchema.shape.response_format.describe(
+  "Asks for a reply that is JSON of this JSON Schema: see `structured_output` of the message that ends the turn.",
+);
 const { when_busy } = sendMessageSchema.shape;
 
 /** The tools with which another agent uses this server, as the principal whose token it brings. */
@@ -50,6 +53,7 @@ export function addChatTools(server: McpServer, context: HttpContext, caller: Ca
         model,
         system_prompt,
         title,
+        response_format,
         client_id,
         wait_seconds,
       }),
@@ -74,7 +78,15 @@ export function addChatTools(server: McpServer, context: HttpContext, caller: Ca
     {
       description:
         "Says something in a chat and waits for the reply. While the agent works, `when_busy` says what becomes of it.",
-      inputSchema: z.strictObject({ chat_id, message, when_busy, model, client_id, wait_seconds }),
+      inputSchema: z.strictObject({
+        chat_id,
+        message,
+        when_busy,
+        model,
+        response_format,
+        client_id,
+        wait_seconds,
+      }),
     },
     async ({ chat_id: id, message: content, wait_seconds: seconds, ...rest }, { mcpReq }) =>
       await answered(context, mcpReq, async () => {

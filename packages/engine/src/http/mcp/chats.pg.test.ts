@@ -116,6 +116,35 @@ describe.each(["auto", "legacy"] as const)("an agent whose protocol is %s", (mod
     expect(list.data.chats).toMatchObject([{ id }]);
   });
 
+  test("asks for a reply of a schema, and is given its outcome", async () => {
+    const client = await connect(mode);
+    const schema = { type: "object", required: ["n"] };
+    const response_format = { type: "json_schema", schema };
+    const making = call(client, "create_chat", { message: "count", response_format });
+    const id = await nextCommit();
+    const [asked] = await http.world.sql<{ response_format: unknown }>(
+      `select response_format from parley.chat_messages where chat_id = $1 and role = 'user'`,
+      [id],
+    );
+    expect(asked?.response_format).toMatchObject(response_format);
+    await http.machine.update(id, async (bundle) => {
+      const parts = [
+        { type: "text" as const, text: '{"n":1}' },
+        { type: "structured-output" as const, outcome: "valid" as const, value: { n: 1 } },
+      ];
+      await commitStep(bundle, { messages: [{ ...reply(""), parts }] });
+      await finishTurn(bundle);
+    });
+    expect((await making).data.messages).toMatchObject([
+      { text: '{"n":1}', structured_output: { outcome: "valid", value: { n: 1 } } },
+    ]);
+    const refused = await call(client, "create_chat", {
+      message: "count",
+      response_format: { type: "json_schema", schema: { type: "no such type" } },
+    });
+    expect(refused).toMatchObject({ isError: true, text: expect.stringMatching(/schema/) });
+  });
+
   test("is told when a reply takes longer, and watches it", async () => {
     const client = await connect(mode);
     const { id, chat } = await chatIn(http.world, "R0");

@@ -3,12 +3,31 @@ import { parseArgs } from "node:util";
 import { describeMachine } from "./rig/machine.ts";
 import { reportOf, tableOf } from "./rig/report.ts";
 import type { BenchOptions, Result, Scenario } from "./rig/scenario.ts";
+import { bus } from "./scenarios/bus.ts";
 import { fanOut } from "./scenarios/fan-out.ts";
+import { firstPart } from "./scenarios/first-part.ts";
+import { growth } from "./scenarios/growth.ts";
+import { memory } from "./scenarios/memory.ts";
 import { parts } from "./scenarios/parts.ts";
+import { reconnect } from "./scenarios/reconnect.ts";
+import { storm } from "./scenarios/storm.ts";
+import { takeover } from "./scenarios/takeover.ts";
+import { turns } from "./scenarios/turns.ts";
 
 /** Parley, the least code that could do the same, and others, in one run: docs/performance.md. */
 
-const scenarios: readonly Scenario[] = [parts, fanOut];
+const scenarios: readonly Scenario[] = [
+  parts,
+  fanOut,
+  firstPart,
+  turns,
+  storm,
+  reconnect,
+  takeover,
+  bus,
+  memory,
+  growth,
+];
 
 const help = `npm run bench -- [scenario…] [--full] [--rounds N] [--seconds S] [--json FILE] [--profile FOLDER]
 

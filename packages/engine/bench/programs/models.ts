@@ -8,6 +8,7 @@ import type {
 } from "../../src/models/model-port.ts";
 import { unknownTraits } from "../../src/models/model-table.ts";
 import { Pacer, stamped } from "../rig/pace.ts";
+import { nowMs } from "../rig/time.ts";
 
 /**
  * Models in the replica's own process, so that what is measured is the replica and not a provider's wire. `bench/paced`
@@ -16,6 +17,9 @@ import { Pacer, stamped } from "../rig/pace.ts";
 export class BenchModels implements ModelPort {
   readonly #pacer = new Pacer();
   readonly #speaking = new Map<(text: string) => void, () => void>();
+
+  /** When models were called, by the machine's clock. */
+  readonly calledAt: number[] = [];
 
   /** Replies of `bench/paced` under way. */
   get speaking(): number {
@@ -33,6 +37,7 @@ export class BenchModels implements ModelPort {
   }
 
   async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {
+    this.calledAt.push(nowMs());
     const parts: Part[] = [];
     const say = (delta: string): void => {
       const part: LivePart = { type: "text", index: 0, delta };

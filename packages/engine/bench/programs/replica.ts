@@ -6,6 +6,7 @@ import { systemClock } from "../../src/lib/clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { systemRandom } from "../../src/lib/random.ts";
 import { answer, settingsOf } from "../rig/program.ts";
+import { nowMs } from "../rig/time.ts";
 import { BenchModels } from "./models.ts";
 
 /** One replica of Parley, put together as in production. */
@@ -46,15 +47,18 @@ await engine.start();
 
 let profiling: Session | null = null;
 let waitingMax = 0;
-let waitingSamples = 0;
-let samples = 0;
+let waitingSince: number | null = null;
+let waitingMsMax = 0;
 let sampling: NodeJS.Timeout | null = null;
 
 function sample(): void {
   const { waiting } = engine.database.stats.pool();
   waitingMax = Math.max(waitingMax, waiting);
-  if (waiting > 0) waitingSamples += 1;
-  samples += 1;
+  if (waiting === 0) waitingSince = null;
+  else {
+    waitingSince ??= nowMs();
+    waitingMsMax = Math.max(waitingMsMax, nowMs() - waitingSince);
+  }
 }
 
 answer({
@@ -62,17 +66,21 @@ answer({
   stats: () => engine.database.stats.snapshot(),
   runners: () => engine.worker.stats().runners,
   speaking: () => models.speaking,
+  calledAt: () => models.calledAt,
+  async drain() {
+    await engine.drain();
+  },
   start: ({ gapMs }: { gapMs: number }) => models.start(gapMs),
   stop: () => models.stop(),
   watchPool() {
-    waitingMax = waitingSamples = samples = 0;
+    waitingMax = waitingMsMax = 0;
+    waitingSince = null;
     sampling = setInterval(sample, 5);
   },
-  /** Since then: the most that waited for a connection, and how much of the time anything did. */
+  /** Since then: the most that waited for a connection, and the longest time in which always something did. */
   pool() {
     if (sampling !== null) clearInterval(sampling);
-    const use = { waitingMax, waitingShare: samples === 0 ? 0 : waitingSamples / samples };
-    return use;
+    return { waitingMax, waitingMsMax };
   },
   memory() {
     globalThis.gc?.();

@@ -12,6 +12,7 @@ import { startEmbedded } from "../../src/postgres/embedded.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
 import { insertPrincipal } from "../../src/store/principals.ts";
 import { insertToken } from "../../src/store/tokens.ts";
+import type { Place } from "../programs/people.ts";
 import type { ReplicaSettings } from "../programs/replica.ts";
 import type { Target } from "../programs/subscribers.ts";
 import { Program } from "./program.ts";
@@ -23,6 +24,8 @@ export interface Member {
   readonly url: string;
   readonly client: Client;
   target(chatId: string, count?: number): Target;
+  /** Where a person sends to this replica; he follows the chat at `edge`. */
+  place(chatId: string, model: string, edge?: Member): Place;
 }
 
 /** A database of its own, durable as in production, and the replicas on it. */
@@ -90,8 +93,11 @@ export class Cluster {
       url,
       client: createClient({ baseUrl: url, token, timeoutMs: 60_000 }),
       target(chatId, count = 1) {
-        const stream = `${url.replace(/^http/, "ws")}/api/v1/chats/${chatId}/stream`;
-        return { url: stream, token, count };
+        return { url: streamOf(url, chatId), token, count };
+      },
+      place(chatId, model, edge) {
+        const stream = streamOf(edge?.url ?? url, chatId);
+        return { post: `${url}/api/v1/chats/${chatId}/messages`, stream, token, model };
       },
     };
   }
@@ -100,6 +106,10 @@ export class Cluster {
     // oxlint-disable-next-line no-await-in-loop
     for (const stop of this.#stops.toReversed()) await stop();
   }
+}
+
+function streamOf(url: string, chatId: string): string {
+  return `${url.replace(/^http/, "ws")}/api/v1/chats/${chatId}/stream`;
 }
 
 /** Does the same for each, some at a time. */
@@ -122,13 +132,17 @@ export async function each<T, R>(
 }
 
 /** Chats that are idle, and whose first turns are over. */
-export async function makeChats(member: Member, count: number): Promise<string[]> {
+export async function makeChats(
+  member: Member,
+  count: number,
+  model = "bench/short",
+): Promise<string[]> {
   const ids = await each(
     Array.from({ length: count }, (_, i) => i),
     async (i) => {
       const { chat } = await member.client.createChat({
         content: `Chat ${i}.`,
-        model: "bench/short",
+        model,
       });
       return chat.id;
     },

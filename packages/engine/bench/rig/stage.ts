@@ -1,0 +1,27 @@
+import { Cluster } from "./cluster.ts";
+import { Program } from "./program.ts";
+
+/** Everything that a scenario has started. */
+export interface Stage {
+  readonly cluster: Cluster;
+  readonly start: (file: string, settings?: Readonly<Record<string, unknown>>) => Promise<Program>;
+}
+
+/** A database and programs, ended with the scenario, however that ends. */
+export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T> {
+  const cluster = await Cluster.start();
+  const started: Program[] = [];
+  try {
+    return await play({
+      cluster,
+      async start(file, settings = {}) {
+        const program = await Program.start(file, settings);
+        started.push(program);
+        return program;
+      },
+    });
+  } finally {
+    await Promise.all(started.map(async (program) => await program.kill()));
+    await cluster.stop();
+  }
+}

@@ -1,0 +1,83 @@
+import type { Lived, Place } from "../programs/people.ts";
+import { makeChats, type Member } from "../rig/cluster.ts";
+import type { Program } from "../rig/program.ts";
+import { interleave, type Contender, type Result, type Scenario } from "../rig/scenario.ts";
+import { onStage } from "../rig/stage.ts";
+
+const chats = 50;
+/** Few, so that nobody waits for others. */
+const atOnce = 2;
+
+export const firstPart: Scenario = {
+  name: "first-part",
+  about: "from a message sent to the first text of its answer on the screen",
+  run: async (options) => [
+    await onStage(async ({ cluster, start }): Promise<Result> => {
+      const provider = await (await start("provider")).call<string>("url");
+      const { databaseUrl } = cluster;
+      const bare = await start("proxy", { provider });
+      const durable = await start("proxy", { provider, databaseUrl });
+      const replica = {
+        provider: true,
+        env: { OPENAI_API_KEY: "bench", OPENAI_BASE_URL: provider },
+      };
+      const owner = await cluster.replica(replica, "owner");
+      const other = await cluster.replica(
+        { ...replica, env: { ...replica.env, PARLEY_CAPACITY: "0" } },
+        "other",
+      );
+      const floor = "floor: proxy that commits";
+      const contenders = [
+        await contender("floor: proxy", undefined, await start("people"), await placesOf(bare)),
+        await contender(floor, undefined, await start("people"), await placesOf(durable)),
+        await contender("Parley, same replica", floor, await start("people"), await chatsOf(owner)),
+        await contender(
+          "Parley, another replica",
+          floor,
+          await start("people"),
+          await chatsOf(owner, other),
+        ),
+      ];
+      const measured = await interleave(options, contenders);
+      const work = `${chats} chats, each sent one message, ${atOnce} at a time, to a provider over HTTP that answers at once`;
+      return { scenario: "first-part", work, ...measured, notes: [] };
+    }),
+  ],
+};
+
+async function placesOf(proxy: Program): Promise<Place[]> {
+  const url = await proxy.call<string>("url");
+  const stream = url.replace(/^http/, "ws");
+  return Array.from({ length: chats }, (_, i) => ({
+    post: `${url}/${i}`,
+    stream: `${stream}/${i}`,
+  }));
+}
+
+async function chatsOf(owner: Member, edge = owner): Promise<Place[]> {
+  const model = "openai-chat/bench";
+  const ids = await makeChats(owner, chats, model);
+  return ids.map((id) => owner.place(id, model, edge));
+}
+
+async function contender(
+  name: string,
+  against: string | undefined,
+  people: Program,
+  places: readonly Place[],
+): Promise<Contender> {
+  await people.call("come", places);
+  return {
+    name,
+    ...(against !== undefined && { against }),
+    async measure() {
+      const { first, whole, failures } = await people.call<Lived>("live", { atOnce, turns: 1 });
+      return {
+        "first part p50 ms": first.p50,
+        "first part p99 ms": first.p99,
+        "whole turn p50 ms": whole.p50,
+        failures,
+      };
+    },
+  };
+}

@@ -25,6 +25,7 @@ export interface ClusterOptions {
   readonly backend: Backend;
   readonly replicas: number;
   readonly modelWeights: Partial<ModelWeights>;
+  readonly settings: Readonly<Record<string, string>>;
   readonly count: (kind: string) => void;
   readonly onToolRun: (run: ToolRun) => void;
   readonly onErrorLogged: (process: SimProcess, message: string, error: unknown) => void;
@@ -67,7 +68,7 @@ export class Cluster {
     this.hosts = Array.from({ length: options.replicas }, (_, i) => `r${i + 1}`);
     this.#around = {
       seed,
-      config: configOf(),
+      config: configOf(options.settings),
       scheduler,
       rng,
       trace,
@@ -166,8 +167,6 @@ export class Cluster {
   }
 }
 
-function configOf(): Config {
-  const env = { PARLEY_SUB_AGENTS: "all", PARLEY_DRAIN_GRACE_SECONDS: "5" };
-  const platform = "linux";
-  return loadConfig({ env, platform, homeDir: "/nowhere" }).config;
+function configOf(env: Readonly<Record<string, string>>): Config {
+  return loadConfig({ env: { ...env }, platform: "linux", homeDir: "/nowhere" }).config;
 }

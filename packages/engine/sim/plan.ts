@@ -11,6 +11,27 @@ export interface Plan {
   readonly thinkMs: number;
   readonly actions: Readonly<Record<Action, number>>;
   readonly models: Partial<ModelWeights>;
+  /** The deployment's settings, as its environment has them. */
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+/** Deployments are small and full in some runs: what waits for room meets what fails. */
+function settingsOf(rng: Rng): Record<string, string> {
+  const settings: Record<string, readonly (string | null)[]> = {
+    PARLEY_CAPACITY: [null, null, "1", "2"],
+    PARLEY_POOL_SIZE: [null, "2", "3"],
+    PARLEY_RUNNING_CHATS_MAX: [null, null, "1", "3"],
+    PARLEY_RUNNING_CHATS_PER_OWNER_MAX: [null, null, "1", "2"],
+    PARLEY_RUNNING_SUB_AGENTS_MAX: [null, "1", "3"],
+    PARLEY_TURN_STEPS: [null, "3", "8"],
+    PARLEY_QUEUE_MESSAGES: [null, "2"],
+    PARLEY_FRAME_EVENTS: [null, "1", "7"],
+    PARLEY_COMPACTION_PERCENT: [null, "30"],
+    PARLEY_DRAIN_GRACE_SECONDS: ["5", "1"],
+    PARLEY_SUB_AGENTS: ["all", "all", "off"],
+  };
+  const drawn = Object.entries(settings).map(([name, values]) => [name, rng.pick(values)] as const);
+  return Object.fromEntries(drawn.filter((entry): entry is [string, string] => entry[1] !== null));
 }
 
 /** Runs differ in kind, not only in detail: what never meets in an average run meets in some. */
@@ -38,5 +59,6 @@ export function planOf(options: SimOptions, rng: Rng): Plan {
     thinkMs: rng.pick([120, 400, 1_200, 3_000]),
     actions,
     models: options.models ?? models,
+    settings: settingsOf(rng.fork("settings")),
   };
 }

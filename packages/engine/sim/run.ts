@@ -1,19 +1,11 @@
 import { ListWatcher, type ListListener } from "./actors/list-watcher.ts";
 import { Stranger } from "./actors/stranger.ts";
 import { User, type UserListener } from "./actors/user.ts";
-import {
-  checkConvergence,
-  checkMirror,
-  haveConverged,
-  listOf,
-  readLists,
-  readStored,
-  runnableChats,
-} from "./checkers/at-rest.ts";
 import { Checkers } from "./checkers/checkers.ts";
 import { Verdict, type Violation } from "./checkers/verdict.ts";
 import { Cluster } from "./cluster.ts";
 import type { Backend } from "./database/backend.ts";
+import { Ending } from "./ending.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { replaceGlobals } from "./globals.ts";
 import type { SimOptions } from "./options.ts";
@@ -37,15 +29,6 @@ export interface SimResult {
 
 /** Servers come up before anybody asks for them. */
 const warmUpMs = 3_000;
-
-/** After the faults have stopped, whatever can run has ended within this. */
-export const livenessMs = 240_000;
-
-/** Then everybody sees what there is, also without any notification: some times the polling interval. */
-const convergenceMs = 45_000;
-
-/** What is linked together lets go of each other within this after its last user has left. */
-const partingMs = 15_000;
 
 /** One whole run: users and faults for a while, then rest, then the end of everything; checked all along. */
 export async function simulate(backend: Backend, given: SimOptions): Promise<SimResult> {
@@ -108,6 +91,7 @@ class Run {
       backend,
       replicas: plan.replicas,
       modelWeights: plan.models,
+      settings: plan.settings,
       count,
       onToolRun: (run) => {
         this.#trace.add(run.process.name, `runs ${run.tool} ${run.key}`);
@@ -213,103 +197,23 @@ class Run {
     this.#stranger.start();
     this.#nemesis.start();
     await this.#scheduler.run(this.#options.minutes * 60_000, failed);
-    if (!failed()) await this.#rest(failed);
-    if (!failed()) await this.#converge(failed);
-    if (!failed()) await this.#part(failed);
-  }
-
-  /** The faults stop, users only look on: whatever can run comes to its end. */
-  async #rest(failed: () => boolean): Promise<void> {
+    if (failed()) return;
     this.#trace.add("run", "everything heals");
     this.#nemesis.stop();
     this.#stranger.rest();
     for (const user of this.#users) user.rest();
     for (const { list } of this.#lists) list.rest();
-    const untilMs = this.#scheduler.nowMs + livenessMs;
-    let runnable: string[] = [];
-    do {
-      // oxlint-disable-next-line no-await-in-loop
-      await this.#quiet(1_000, failed);
-      if (failed()) return;
-      runnable = runnableChats(this.#cluster.database);
-    } while (runnable.length > 0 && this.#scheduler.nowMs < untilMs);
-    this.#verdict.check(
-      "liveness",
-      runnable.length === 0,
-      () => `still run: ${runnable.join(", ")}`,
-    );
-  }
-
-  async #converge(failed: () => boolean): Promise<void> {
-    this.#trace.add("run", "everybody looks");
-    for (const user of this.#users) {
-      for (const view of user.watchers) {
-        view.sleepy = false;
-        view.start();
-      }
-    }
-    const views = this.#users.flatMap(({ watchers }) => watchers);
-    const untilMs = this.#scheduler.nowMs + convergenceMs;
-    let stored;
-    let lists: string[];
-    do {
-      // oxlint-disable-next-line no-await-in-loop
-      await this.#quiet(1_000, failed);
-      if (failed()) return;
-      stored = readStored(this.#cluster.database);
-      lists = this.#differentLists();
-    } while (
-      !(haveConverged(views, stored) && lists.length === 0) &&
-      this.#scheduler.nowMs < untilMs
-    );
-    this.#verdict.check("convergence", lists.length === 0, () => lists.join("; "));
-    checkMirror(this.#checkers.mirror, stored, this.#verdict);
-    checkConvergence(views, stored, this.#verdict);
-  }
-
-  #differentLists(): string[] {
-    const stored = readLists(this.#cluster.database);
-    return this.#lists.flatMap(({ owner, list }) => {
-      const wanted = stored.get(owner) ?? "";
-      const shown = listOf(list);
-      if (list.ready && shown === wanted) return [];
-      return [
-        `${list.name} shows [${shown}]${list.ready ? "" : ", not ready"}, stored is [${wanted}]`,
-      ];
+    const ending = new Ending({
+      scheduler: this.#scheduler,
+      trace: this.#trace,
+      verdict: this.#verdict,
+      cluster: this.#cluster,
+      mirror: this.#checkers.mirror,
+      users: this.#users,
+      lists: this.#lists,
+      failed,
     });
-  }
-
-  /** Everybody leaves; then the servers do. Nothing is left of either. */
-  async #part(failed: () => boolean): Promise<void> {
-    this.#trace.add("run", "everybody leaves");
-    for (const user of this.#users) for (const view of user.watchers) view.close();
-    for (const { list } of this.#lists) list.close();
-    await this.#quiet(partingMs, failed);
-    if (failed()) return;
-    const check = (left: number, what: string): void =>
-      this.#verdict.check("leaks", left === 0, () => `${left} ${what} when everybody had left`);
-    check(this.#cluster.http.openExchanges, "connections of clients are open");
-    for (const host of this.#cluster.hosts) this.#cluster.terminate(host);
-    const haveEnded = (): boolean =>
-      this.#cluster.replicas.length === 0 && this.#cluster.database.sessions.length === 0;
-    await this.#scheduler.run(partingMs, () => failed() || haveEnded());
-    check(this.#cluster.replicas.length, "servers have not stopped");
-    check(this.#cluster.database.sessions.length, "sessions of the database are open");
-    for (const { ended, process, timersLeft, linksLeft } of this.#cluster.past) {
-      // What a process that was killed had went with it.
-      if (!ended) continue;
-      check(timersLeft.length, `timers of ${process.name} are set (${timersLeft.join(", ")})`);
-      check(linksLeft, `links of ${process.name} are open`);
-    }
-  }
-
-  /** At least so long, and then until no transaction is open: the checkers may look. */
-  async #quiet(ms: number, failed: () => boolean): Promise<void> {
-    await this.#scheduler.run(ms, failed);
-    while (this.#cluster.database.busy && !failed()) {
-      // oxlint-disable-next-line no-await-in-loop
-      await this.#scheduler.run(0.5, failed);
-    }
+    await ending.run();
   }
 
   #listener(): UserListener & ListListener {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClient, ParleyApiError, ParleyNetworkError, type Client } from "@parley/client";
@@ -8,6 +9,7 @@ import pg from "pg";
 import type { Random } from "../../src/lib/random.ts";
 import { startEmbedded, type EmbeddedServer } from "../../src/postgres/embedded.ts";
 import { createDatabaseProxy, type DatabaseProxy } from "../database-proxy.ts";
+import { createNetworkProxy, type NetworkProxy } from "../network-proxy.ts";
 import {
   databaseUrl,
   startServerProcess,
@@ -45,6 +47,8 @@ export interface Member {
   readonly up: boolean;
   readonly url: string;
   readonly pid: number;
+  /** Between it and the other replicas, and between it and clients, where that was asked for. */
+  readonly wires: { readonly relay: NetworkProxy; readonly clients: NetworkProxy } | null;
   signal(signal: NodeJS.Signals): void;
   /** Ends it with this signal, and starts it again at the same address. */
   restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
@@ -61,6 +65,8 @@ export interface FleetOptions {
   /** The port of a provider of the test's own; else one is started as a process. */
   readonly providerPort?: number;
   readonly throughProxy?: boolean;
+  /** Replicas and clients reach each member by way of proxies. */
+  readonly throughWires?: boolean;
 }
 
 /** On a machine that has other things to do a replica may take half a minute to come back. */
@@ -89,6 +95,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     // oxlint-disable-next-line no-await-in-loop
     await mkdir(dataDir);
     const member = new FleetMember(index, { ...env, PARLEY_DATA_DIR: dataDir });
+    // oxlint-disable-next-line no-await-in-loop
+    if (options.throughWires === true) await member.wire();
     // oxlint-disable-next-line no-await-in-loop
     await member.start();
     members.push(member);
@@ -136,6 +144,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     },
     async close() {
       await Promise.all(members.map(async (member) => await member.end("SIGKILL")));
+      await Promise.all(members.map(async (member) => await member.unwire()));
       await session.end();
       provider.close();
       await proxy?.close();
@@ -155,7 +164,8 @@ class FleetMember implements Member {
   readonly index: number;
   readonly statements: Record<string, number> = {};
   takeovers = 0;
-  readonly #env: Record<string, string>;
+  #env: Record<string, string>;
+  wires: Member["wires"] = null;
   #server: ServerProcess | null = null;
   #client: Client | null = null;
   #up = false;
@@ -190,12 +200,31 @@ class FleetMember implements Member {
     this.#server?.kill(signal);
   }
 
+  /** Before its first start. */
+  async wire(): Promise<void> {
+    const relayPort = await freePort();
+    const relay = await createNetworkProxy(() => relayPort);
+    const clients = await createNetworkProxy(() => this.#server?.port ?? 1);
+    this.wires = { relay, clients };
+    this.#env = {
+      ...this.#env,
+      PARLEY_RELAY_PORT: String(relayPort),
+      PARLEY_RELAY_URL: `ws://127.0.0.1:${relay.port}`,
+    };
+  }
+
+  async unwire(): Promise<void> {
+    await Promise.all([this.wires?.relay.close(), this.wires?.clients.close()]);
+  }
+
   async start(): Promise<void> {
     const port = this.#server?.port;
     const settings = { env: this.#env, ...(port === undefined ? {} : { port }) };
     this.#earlier = this.output();
     this.#server = await startServerProcess(settings);
-    const { url, token } = this.#server;
+    const { token } = this.#server;
+    const wire = this.wires?.clients;
+    const url = wire ? `http://127.0.0.1:${wire.port}` : this.#server.url;
     // Trying again is for the one who asks: it goes elsewhere. A person would not wait half a second either.
     this.#client ??= createClient(
       { baseUrl: url, token, retriesMax: 0, timeoutMs: 15_000 },
@@ -234,6 +263,15 @@ class FleetMember implements Member {
     if (statement) this.statements[statement] = (this.statements[statement] ?? 0) + n;
     if (line.startsWith('parley_chats_acquired_total{how="takeover"')) this.takeovers += n;
   }
+}
+
+/** One that nobody listens on at the moment. */
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 async function startProviderProcess(seed: string): Promise<{ port: number; close(): void }> {

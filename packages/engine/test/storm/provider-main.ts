@@ -50,7 +50,10 @@ function reply({ protocol, body }: RecordedRequest): Script {
       name: "lookup",
       input: ['{"tag":', JSON.stringify(last), "}"],
     };
-    return replyScript(protocol, { calls: [call] });
+    // Where the server has a tool that must not run twice, it is called as well.
+    const once = { id: `once_${last}`, name: "once", input: ["{}"] };
+    const hasOnce = JSON.stringify(body["tools"] ?? []).includes('"name":"once"');
+    return replyScript(protocol, { calls: hasOnce ? [call, once] : [call] });
   }
   const words = Array.from({ length: pick(6, 24) }, (_, n) => ` w${n}`);
   const text = [`Re ${tags.join(" ")} |`, ...words];

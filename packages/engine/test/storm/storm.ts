@@ -1,10 +1,10 @@
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { seededRandom } from "../../src/lib/random.ts";
+import { seededRandom, type Random } from "../../src/lib/random.ts";
 import { eventually } from "../eventually.ts";
 import { inMs, print, quantiles } from "./figures.ts";
-import { startFleet, type Fleet } from "./fleet.ts";
+import { startFleet, type Fleet, type FleetOptions } from "./fleet.ts";
 import { Life, isIdle, noDeeds, type Deeds } from "./life.ts";
 import { judge, type HistoryRow } from "./verdict.ts";
 
@@ -15,6 +15,9 @@ export interface StormOptions {
   readonly thinkMs: number;
   /** Between two kills, about. */
   readonly killEveryMs: number;
+  /** Instead of `kill -9` of a random replica, and how the fleet is put together for it. Returns what it was. */
+  readonly trouble?: (fleet: Fleet, random: Random) => Promise<string>;
+  readonly fleet?: Partial<FleetOptions>;
   /** After this nobody begins another turn. */
   readonly liveMsMax: number;
 }
@@ -26,7 +29,12 @@ const replicas = 3;
 /** Returns every fault found; prints its figures. */
 export async function storm(options: StormOptions): Promise<string[]> {
   const random = seededRandom(options.seed);
-  const fleet = await startFleet({ size: replicas, random, seed: options.seed });
+  const fleet = await startFleet({
+    size: replicas,
+    random,
+    seed: options.seed,
+    ...options.fleet,
+  });
   const lives = Array.from(
     { length: options.chats },
     (_, index) => new Life(index, fleet, options.seed, options.thinkMs),
@@ -54,31 +62,36 @@ export async function storm(options: StormOptions): Promise<string[]> {
   } finally {
     clearTimeout(timer);
     over.abort();
-    await killer.catch(() => 0);
+    await killer.catch(() => {});
     await Promise.all(lives.map(async (life) => await life.close()));
     await fleet.close();
   }
 }
 
-/** `kill -9` of a random replica every few seconds, and its start. Returns how many. */
+async function killOne(fleet: Fleet, random: Random): Promise<string> {
+  const member = fleet.members[Math.floor(random.float() * fleet.members.length)]!;
+  await member.count();
+  await member.restart("SIGKILL");
+  return "kill -9";
+}
+
+/** A random replica's death, or other trouble, every few seconds. Returns how many of each. */
 async function killing(
   fleet: Fleet,
-  { seed, killEveryMs }: StormOptions,
+  { seed, killEveryMs, trouble = killOne }: StormOptions,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<ReadonlyMap<string, number>> {
   const random = seededRandom(`${seed}/kills`);
-  let kills = 0;
+  const done = new Map<string, number>();
   /* oxlint-disable no-await-in-loop */
   while (!signal.aborted) {
     await pauseUnless(signal, killEveryMs * (0.6 + 0.8 * random.float()));
     if (signal.aborted) break;
-    const member = fleet.members[Math.floor(random.float() * fleet.members.length)]!;
-    kills += 1;
-    await member.count();
-    await member.restart("SIGKILL");
+    const what = await trouble(fleet, random);
+    done.set(what, (done.get(what) ?? 0) + 1);
   }
   /* oxlint-enable no-await-in-loop */
-  return kills;
+  return done;
 }
 
 async function pauseUnless(signal: AbortSignal, ms: number): Promise<void> {
@@ -154,7 +167,11 @@ async function report(
   fleet: Fleet,
   lives: readonly Life[],
   { chats, seed }: StormOptions,
-  { kills, livedMs, restMs }: { kills: number; livedMs: number; restMs: number },
+  {
+    kills,
+    livedMs,
+    restMs,
+  }: { kills: ReadonlyMap<string, number>; livedMs: number; restMs: number },
 ): Promise<void> {
   const deeds = noDeeds();
   for (const life of lives) {
@@ -177,7 +194,7 @@ async function report(
     deeds: Object.entries(deeds)
       .map(([name, n]) => `${name} ${n}`)
       .join(", "),
-    "kill -9": kills,
+    trouble: [...kills].map(([what, n]) => `${what} ${n}`).join(", "),
     "calls made again": [...fleet.again].map(([why, n]) => `${why} ${n}`).join(", ") || "none",
     "chats taken over": takeovers,
     "connections of screens": sum(({ connections }) => connections),

@@ -38,13 +38,14 @@ export class Program {
     });
   }
 
-  /** Starts `programs/<file>`, and waits until it answers. */
+  /** Starts `programs/<file>`, or a peer's `.mjs`, and waits until it answers. */
   static async start(
     file: string,
     settings: Readonly<Record<string, unknown>> = {},
     name = file,
   ): Promise<Program> {
-    const child = fork(new URL(`../programs/${file}.ts`, import.meta.url), [], {
+    const path = file.endsWith(".mjs") ? `../peers/${file}` : `../programs/${file}.ts`;
+    const child = fork(new URL(path, import.meta.url), [], {
       env: {
         PATH: process.env["PATH"],
         HOME: process.env["HOME"],

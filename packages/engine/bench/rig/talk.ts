@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Received, Target } from "../programs/subscribers.ts";
 import { each, idle, type Member } from "./cluster.ts";
 import type { Program } from "./program.ts";
 import type { BenchOptions, Contender, Figures } from "./scenario.ts";
+import type { Stage } from "./stage.ts";
 import { nowMs, sleep, until } from "./time.ts";
 
 /** The beginning of a round, which is not measured: code is compiled, and buffers find their sizes. */
@@ -39,6 +41,31 @@ export async function floorTalk(
     subscribers,
     begin: async (gapMs) => void (await first.call("start", { chats, gapMs })),
     end: async () => void (await first.call("stop")),
+  };
+}
+
+const peers = new URL("../peers/node_modules", import.meta.url);
+
+/** Durable Streams, where `npm install` was run in bench/peers; else null. */
+export async function durableStreamsTalk(
+  start: Stage["start"],
+  chats: number,
+): Promise<Talk | null> {
+  if (!existsSync(peers)) return null;
+  const file = "durable-streams.mjs";
+  const server = await start(file, { role: "server" });
+  const url = await server.call<string>("url");
+  const producer = await start(file, { role: "producer", url });
+  const subscribers = await start(file, { role: "clients", url });
+  await producer.call("create", { chats });
+  await subscribers.call("connect", { chats });
+  return {
+    name: "peer: Durable Streams in memory",
+    against: "floor: two processes",
+    servers: [server, producer],
+    subscribers,
+    begin: async (gapMs) => void (await producer.call("start", { gapMs })),
+    end: async () => void (await producer.call("stop")),
   };
 }
 
@@ -82,7 +109,7 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
   let round = 0;
   const measure = async (): Promise<Figures> => {
     await talk.begin(gapMs);
-    const profiled = profile !== null && against !== undefined && round++ === 1 ? servers : [];
+    const profiled = profile !== null && name.startsWith("Parley") && round++ === 1 ? servers : [];
     await Promise.all(profiled.map(async (server) => await server.call("profile")));
     await sleep(warmMs);
     const before = await cpuOf(servers);
@@ -111,7 +138,7 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
       "p99 ms": p99,
       "CPU µs per part": (after - before) / n,
       "parts/s": n / seconds,
-      "bytes per part": bytes / n,
+      ...(bytes > 0 && { "bytes per part": bytes / n }),
     };
   };
   return { name, measure, ...(against !== undefined && { against }) };

@@ -1,6 +1,6 @@
-import { Cluster, makeChats } from "../rig/cluster.ts";
-import { Program } from "../rig/program.ts";
+import { makeChats } from "../rig/cluster.ts";
 import { interleave, type BenchOptions, type Result, type Scenario } from "../rig/scenario.ts";
+import { onStage } from "../rig/stage.ts";
 import { floorTalk, parleyTalk, talking } from "../rig/talk.ts";
 
 /** Subscribers of the one chat, and the gap between its parts: some 10,000 deliveries a second, which one core can do. */
@@ -27,14 +27,7 @@ async function run(
   options: BenchOptions,
   { subscribers, gapMs }: (typeof sizes)[number],
 ): Promise<Result> {
-  const cluster = await Cluster.start();
-  const started: Program[] = [];
-  const start = async (file: string): Promise<Program> => {
-    const program = await Program.start(file);
-    started.push(program);
-    return program;
-  };
-  try {
+  return await onStage(async ({ cluster, start }) => {
     const bare = await start("floor");
     const owner = await cluster.replica({}, "owner");
     const other = await cluster.replica({ env: { PARLEY_CAPACITY: "0" } }, "other");
@@ -60,8 +53,5 @@ async function run(
       "Deliveries that one core can make are the inverse of the processor time of one; for the other replica it counts both processes, the owner's share included.",
     ];
     return { scenario: `fan-out to ${n}`, work, ...measured, notes };
-  } finally {
-    await Promise.all(started.map(async (program) => await program.kill()));
-    await cluster.stop();
-  }
+  });
 }

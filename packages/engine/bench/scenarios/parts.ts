@@ -1,7 +1,8 @@
-import { Cluster, makeChats } from "../rig/cluster.ts";
-import { Program } from "../rig/program.ts";
+import { makeChats } from "../rig/cluster.ts";
+import type { Program } from "../rig/program.ts";
 import { interleave, type BenchOptions, type Result, type Scenario } from "../rig/scenario.ts";
-import { floorTalk, parleyTalk, talking } from "../rig/talk.ts";
+import { onStage } from "../rig/stage.ts";
+import { durableStreamsTalk, floorTalk, parleyTalk, talking } from "../rig/talk.ts";
 
 const chats = 100;
 
@@ -17,42 +18,32 @@ export const parts: Scenario = {
 };
 
 async function run(options: BenchOptions): Promise<Result[]> {
-  const cluster = await Cluster.start();
-  const started: Program[] = [];
-  const start = async (file: string, settings = {}): Promise<Program> => {
-    const program = await Program.start(file, settings);
-    started.push(program);
-    return program;
-  };
-  try {
+  return await onStage(async ({ cluster, start }) => {
     const bare = await start("floor");
     const edge = await start("floor");
     const first = await start("floor", { edge: `${await edge.call<string>("url")}/link` });
     const owner = await cluster.replica({}, "owner");
     const other = await cluster.replica({ env: { PARLEY_CAPACITY: "0" } }, "other");
     // Of their own for each: who follows elsewhere would cost the owner something here, too.
-    const [here, elsewhere] = [await makeChats(owner, chats), await makeChats(owner, chats)];
+    const here = await makeChats(owner, chats);
+    const elsewhere = await makeChats(owner, chats);
+    const clients = async (): Promise<Program> => await start("subscribers");
     const local = "floor: one process";
     const relayed = "floor: two processes";
+    const peer = await durableStreamsTalk(start, chats);
     const talks = [
-      await floorTalk(local, await start("subscribers"), bare, bare, chats),
-      await parleyTalk(
-        "Parley, same replica",
-        local,
-        await start("subscribers"),
-        owner,
-        owner,
-        here,
-      ),
-      await floorTalk(relayed, await start("subscribers"), first, edge, chats),
+      await floorTalk(local, await clients(), bare, bare, chats),
+      await parleyTalk("Parley, same replica", local, await clients(), owner, owner, here),
+      await floorTalk(relayed, await clients(), first, edge, chats),
       await parleyTalk(
         "Parley, another replica",
         relayed,
-        await start("subscribers"),
+        await clients(),
         owner,
         other,
         elsewhere,
       ),
+      ...(peer === null ? [] : [peer]),
     ];
     const gap = options.full ? gapMsFull : gapMs;
     const measured = await interleave(
@@ -60,9 +51,7 @@ async function run(options: BenchOptions): Promise<Result[]> {
       talks.map((talk) => talking(talk, gap, options)),
     );
     const work = `${chats} chats with one subscriber each, a part of 60 bytes every ${gap} ms in each`;
-    return [{ scenario: "parts", work, ...measured, notes: [] }];
-  } finally {
-    await Promise.all(started.map(async (program) => await program.kill()));
-    await cluster.stop();
-  }
+    const notes = peer === null ? ["No peers: `npm install` in packages/engine/bench/peers."] : [];
+    return [{ scenario: "parts", work, ...measured, notes }];
+  });
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Random } from "../src/lib/random.ts";
 import { eventually } from "./eventually.ts";
+import type { NetworkProxy } from "./network-proxy.ts";
 import { temporaryFolder } from "./server-process.ts";
 import type { Fleet, Member } from "./storm/fleet.ts";
 import { storm } from "./storm/storm.ts";
@@ -81,16 +82,22 @@ const databaseWire =
   };
 
 const memberWire =
-  (
-    which: "relay" | "clients",
-    cause: (proxy: NonNullable<Member["wires"]>["relay"]) => void,
-    ms: number,
-  ): Fault =>
+  (which: "relay" | "clients", cause: (proxy: NetworkProxy) => void, ms: number): Fault =>
   async (fleet, random) => {
     const proxy = one(fleet, random).wires![which];
     cause(proxy);
     await pause(ms);
     proxy.restore();
+  };
+
+/** One replica alone does not reach the database; the others do. */
+const partitioned =
+  (ms: number): Fault =>
+  async (fleet, random) => {
+    const { database } = one(fleet, random).wires!;
+    database.goSilent();
+    await pause(ms);
+    database.restore();
   };
 
 const faults: Readonly<Record<string, Fault>> = {
@@ -115,6 +122,7 @@ const faults: Readonly<Record<string, Fault>> = {
     await fleet.database.revive();
     await answers(fleet);
   },
+  "one replica cut off from the database": partitioned(hiccupMs),
   "relay half open": memberWire("relay", (proxy) => proxy.goSilent(), hiccupMs),
   "database stalled": async (fleet) => {
     const pids = databaseProcesses(await postmasterOf(fleet));
@@ -142,7 +150,10 @@ const faults: Readonly<Record<string, Fault>> = {
     await pause(hiccupMs);
     signalAll(pids, "SIGCONT");
   },
-  ...(long && { "replica stalled beyond its lease": stalled(beyondLeaseMs) }),
+  ...(long && {
+    "replica stalled beyond its lease": stalled(beyondLeaseMs),
+    "one replica cut off from the database beyond its lease": partitioned(beyondLeaseMs),
+  }),
 };
 
 test(

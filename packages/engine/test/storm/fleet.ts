@@ -47,14 +47,20 @@ export interface Member {
   readonly up: boolean;
   readonly url: string;
   readonly pid: number;
-  /** Between it and the other replicas, and between it and clients, where that was asked for. */
-  readonly wires: { readonly relay: NetworkProxy; readonly clients: NetworkProxy } | null;
+  readonly wires: Wires | null;
   signal(signal: NodeJS.Signals): void;
   /** Ends it with this signal, and starts it again at the same address. */
   restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
   /** Adds up what the process has counted so far: once in its life, before it is ended. */
   count(): Promise<void>;
   output(): string;
+}
+
+/** Between one replica and everybody else, where that was asked for. */
+export interface Wires {
+  readonly relay: NetworkProxy;
+  readonly clients: NetworkProxy;
+  readonly database: DatabaseProxy;
 }
 
 export interface FleetOptions {
@@ -65,7 +71,7 @@ export interface FleetOptions {
   /** The port of a provider of the test's own; else one is started as a process. */
   readonly providerPort?: number;
   readonly throughProxy?: boolean;
-  /** Replicas and clients reach each member by way of proxies. */
+  /** Each member has proxies of its own between it and the others, the clients and the database. */
   readonly throughWires?: boolean;
 }
 
@@ -96,7 +102,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     await mkdir(dataDir);
     const member = new FleetMember(index, { ...env, PARLEY_DATA_DIR: dataDir });
     // oxlint-disable-next-line no-await-in-loop
-    if (options.throughWires === true) await member.wire();
+    if (options.throughWires === true) await member.wire((proxy ?? embedded).settings);
     // oxlint-disable-next-line no-await-in-loop
     await member.start();
     members.push(member);
@@ -165,7 +171,7 @@ class FleetMember implements Member {
   readonly statements: Record<string, number> = {};
   takeovers = 0;
   #env: Record<string, string>;
-  wires: Member["wires"] = null;
+  wires: Wires | null = null;
   #server: ServerProcess | null = null;
   #client: Client | null = null;
   #up = false;
@@ -201,20 +207,24 @@ class FleetMember implements Member {
   }
 
   /** Before its first start. */
-  async wire(): Promise<void> {
+  async wire(settings: EmbeddedServer["settings"]): Promise<void> {
     const relayPort = await freePort();
     const relay = await createNetworkProxy(() => relayPort);
     const clients = await createNetworkProxy(() => this.#server?.port ?? 1);
-    this.wires = { relay, clients };
+    const database = await createDatabaseProxy(settings);
+    this.wires = { relay, clients, database };
     this.#env = {
       ...this.#env,
+      PARLEY_DATABASE_URL: databaseUrl(database),
       PARLEY_RELAY_PORT: String(relayPort),
       PARLEY_RELAY_URL: `ws://127.0.0.1:${relay.port}`,
     };
   }
 
   async unwire(): Promise<void> {
-    await Promise.all([this.wires?.relay.close(), this.wires?.clients.close()]);
+    if (this.wires === null) return;
+    const { relay, clients, database } = this.wires;
+    await Promise.all([relay.close(), clients.close(), database.close()]);
   }
 
   async start(): Promise<void> {

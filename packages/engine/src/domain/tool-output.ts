@@ -23,6 +23,24 @@ export function contentItems(output: Json): OutputItem[] | null {
   return items.every(isItem) ? items : null;
 }
 
+/** What there is to read in an output: text as it is, data as JSON, and that there are files or resources. */
+export function outputText(output: Json): string {
+  if (typeof output === "string") return output;
+  const items = contentItems(output);
+  return items === null ? JSON.stringify(output) : items.map(itemText).join("\n");
+}
+
+function itemText(item: OutputItem): string {
+  switch (item.type) {
+    case "text":
+      return item.text;
+    case "file":
+      return `[file ${item.filename ?? item.media_type}]`;
+    case "resource":
+      return `[resource ${item.title ?? ""} at ${item.uri}]`;
+  }
+}
+
 function isItem(value: unknown): value is OutputItem {
   if (typeof value !== "object" || value === null || !("type" in value)) return false;
   const item = value as Record<string, unknown>;

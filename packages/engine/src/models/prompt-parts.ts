@@ -7,7 +7,7 @@ import type {
   ToolResultPart,
 } from "@parley/protocol";
 import type { PromptMessage } from "./model-port.ts";
-import { contentItems } from "../domain/tool-output.ts";
+import { contentItems, outputText } from "../domain/tool-output.ts";
 import { note } from "./prompt-files.ts";
 import type { PromptTarget } from "./prompt.ts";
 import { richOutput } from "./rich-output.ts";
@@ -176,7 +176,7 @@ function errorOutput(
       ? { type: "error-text", value: output }
       : { type: "error-json", value: output };
   }
-  const text = typeof output === "string" ? output : JSON.stringify(output);
+  const text = outputText(output);
   // Only some wire protocols have a mark for errors; the others must be told in words.
   const isMarked = flavour !== "openai-compatible";
   const value = isMarked || /^error\b/i.test(text) ? text : `Error: ${text}`;

@@ -1,4 +1,5 @@
 import type { Chat, JsonObject, Message, Part, StructuredOutputPart } from "@parley/protocol";
+import { outputText } from "../../domain/tool-output.ts";
 
 /** A message as another agent needs it: what was said, and which tools were called. */
 export function briefMessage(message: Message): JsonObject {
@@ -52,7 +53,7 @@ function shown(part: Part): string {
     case "text":
       return part.text;
     case "tool-result":
-      return typeof part.output === "string" ? part.output : JSON.stringify(part.output);
+      return outputText(part.output);
     case "file":
       return `[file ${part.filename ?? part.media_type}]`;
     case "source":

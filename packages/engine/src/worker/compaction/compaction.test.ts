@@ -1,4 +1,4 @@
-import type { Part } from "@parley/protocol";
+import type { Json, Part } from "@parley/protocol";
 import { describe, expect, test } from "vitest";
 import { messageIn } from "../../../test/rows.ts";
 import type { MessageRow } from "../../domain/rows.ts";
@@ -28,7 +28,7 @@ const calling = (over: Partial<MessageRow> = {}): MessageRow =>
     finish_reason: "tool_calls",
     ...over,
   });
-const result = (output: string): MessageRow =>
+const result = (output: Json): MessageRow =>
   messageIn({
     id: ++ids,
     role: "tool",
@@ -96,6 +96,14 @@ describe("a context is compacted by itself", () => {
     expect(due([user("x".repeat(2_800)), reply("not counted")])).toBe(true);
   });
 
+  test("with a picture in a result at what a picture costs, not at its length", () => {
+    const picture = { type: "file", media_type: "image/png", data: "A".repeat(1_000_000) };
+    const output = { content: [{ type: "text", text: "look" }, picture] };
+    const context = [user("a"), calling(counted(100, 100)), result(output)];
+    expect(tokensInUse(context)).toBeLessThan(2_000);
+    expect(due(context, 10_000)).toBe(false);
+  });
+
   test("never where it is turned off, or nothing was said that could be summarised", () => {
     expect(due([user("a"), reply("1", counted(900))], 1_000, 0)).toBe(false);
     expect(due([user("a"), reply("1", counted(900))], 0)).toBe(false);
@@ -157,6 +165,7 @@ describe("the conversation as text", () => {
       user("", { parts: [...text("look"), file] }),
       calling(),
       result("found"),
+      result({ content: [{ type: "text", text: "seen" }, file] }),
       reply("done", { parts: [{ type: "reasoning", text: "hm" }, ...text("done")] }),
     ];
     const told = conversationText(context, 10_000);
@@ -165,6 +174,7 @@ describe("the conversation as text", () => {
         "[User]\nlook\n(a file was here: a.png, image/png)",
         '[Assistant]\ncalls look with {"at":"x"}',
         "[Results]\nlook gave: found",
+        "[Results]\nlook gave: seen\n[file a.png]",
         "[Assistant]\ndone",
       ].join("\n\n"),
     );

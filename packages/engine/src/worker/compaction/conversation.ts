@@ -1,5 +1,6 @@
-import type { FilePart, Json, Part } from "@parley/protocol";
+import type { FilePart, Part } from "@parley/protocol";
 import type { MessageRow } from "../../domain/rows.ts";
+import { outputText } from "../../domain/tool-output.ts";
 import { cutText } from "../../tools/cut-output.ts";
 
 type Entry = Pick<MessageRow, "id" | "role" | "parts" | "is_boundary">;
@@ -117,8 +118,4 @@ function textOf(part: Part, outputBytesMax: number): string {
 
 function fileNote({ media_type, filename }: FilePart): string {
   return `(a file was here: ${filename ?? "without a name"}, ${media_type})`;
-}
-
-function outputText(output: Json): string {
-  return typeof output === "string" ? output : JSON.stringify(output);
 }

@@ -1,5 +1,6 @@
-import type { FilePart, Part } from "@parley/protocol";
+import type { FilePart, Json, Part } from "@parley/protocol";
 import type { MessageRow } from "../../domain/rows.ts";
+import { contentItems, outputText } from "../../domain/tool-output.ts";
 import { isTextual } from "../../models/prompt-files.ts";
 import { textBytesMax } from "../files/plan.ts";
 
@@ -58,7 +59,7 @@ function tokensOf(part: Part): number {
     case "tool-call":
       return tokensIn(part.input_text ?? JSON.stringify(part.input));
     case "tool-result":
-      return tokensIn(typeof part.output === "string" ? part.output : JSON.stringify(part.output));
+      return tokensOfOutput(part.output);
     case "file":
       return fileTokensOf(part);
     case "source":
@@ -68,6 +69,12 @@ function tokensOf(part: Part): number {
     default:
       return part satisfies never;
   }
+}
+
+/** A picture in a result costs what a picture costs, however long it is in base64. */
+function tokensOfOutput(output: Json): number {
+  const files = contentItems(output)?.filter((item) => item.type === "file") ?? [];
+  return tokensIn(outputText(output)) + files.length * fileTokens;
 }
 
 /** Of an uploaded text as much is sent as is counted here; what any other file costs depends on what is in it. */

@@ -101,6 +101,10 @@ const partitioned =
   };
 
 const faults: Readonly<Record<string, Fault>> = {
+  ...(long && {
+    "replica stalled beyond its lease": stalled(beyondLeaseMs),
+    "one replica cut off from the database beyond its lease": partitioned(beyondLeaseMs),
+  }),
   "backend killed": async (fleet) => {
     // A random one of the replicas' sessions: the server then ends all others, and recovers.
     const rows = await fleet.sql<{ pid: number }>(
@@ -150,10 +154,6 @@ const faults: Readonly<Record<string, Fault>> = {
     await pause(hiccupMs);
     signalAll(pids, "SIGCONT");
   },
-  ...(long && {
-    "replica stalled beyond its lease": stalled(beyondLeaseMs),
-    "one replica cut off from the database beyond its lease": partitioned(beyondLeaseMs),
-  }),
 };
 
 test(

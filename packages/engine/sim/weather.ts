@@ -1,4 +1,4 @@
-import type { DatabaseWeather, UnitFault } from "./database/server.ts";
+import type { DatabaseWeather, UnitFault } from "./database/ports.ts";
 import type { Unit } from "./database/session.ts";
 import type { NetworkWeather } from "./network/weather.ts";
 import type { SimProcess } from "./process.ts";

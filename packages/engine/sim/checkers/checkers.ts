@@ -1,5 +1,5 @@
 import type { ToolRun } from "../actors/tools.ts";
-import type { Committed } from "../database/server.ts";
+import type { Committed } from "../database/ports.ts";
 import { checkHistories } from "./history.ts";
 import { Mirror } from "./mirror.ts";
 import { OneWriter } from "./one-writer.ts";

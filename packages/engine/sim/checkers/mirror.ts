@@ -1,4 +1,4 @@
-import type { Committed } from "../database/server.ts";
+import type { Committed } from "../database/ports.ts";
 import type { ChatRow, ExecutionRow, MessageRow } from "../../src/domain/rows.ts";
 
 export type ChatImage = Pick<

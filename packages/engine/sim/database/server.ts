@@ -4,6 +4,15 @@ import type { SimProcess } from "../process.ts";
 import type { Rng } from "../rng.ts";
 import type { Trace } from "../trace.ts";
 import type { Backend } from "./backend.ts";
+import type {
+  Change,
+  ClientEnd,
+  Committed,
+  DatabaseWeather,
+  Sabotage,
+  UnitFault,
+} from "./ports.ts";
+import { byReady, changeOf, failingQuery, lost, outcomeOf, sessionPattern } from "./answers.ts";
 import { Session, type Unit } from "./session.ts";
 import { noticePrefix } from "./shadows.ts";
 import {
@@ -20,55 +29,6 @@ import {
   type Frame,
   type ServerError,
 } from "./wire.ts";
-
-/** What a checker hears: a transaction that is in force, with what it did to the rows that matter. */
-export interface Committed {
-  readonly process: SimProcess;
-  readonly statements: readonly string[];
-  readonly changes: readonly Change[];
-}
-
-export interface Change {
-  readonly table: string;
-  readonly op: "INSERT" | "UPDATE" | "DELETE";
-  /** The row as it is now, or was before its deletion. */
-  readonly row: Record<string, unknown>;
-}
-
-/** What goes wrong with one unit. */
-export type UnitFault =
-  | { readonly kind: "reset_before" }
-  | { readonly kind: "reset_after" }
-  | { readonly kind: "error"; readonly error: ServerError }
-  | { readonly kind: "slow"; readonly ms: number };
-
-/** How the network and the server behave. */
-export interface DatabaseWeather {
-  /** One way, in milliseconds. */
-  latencyMs(process: SimProcess): number;
-  /** Whether the server answers at all; where it does not, connections are refused. */
-  readonly databaseUp: boolean;
-  /** Whether anything gets through between the two now. */
-  reachesDatabase(process: SimProcess): boolean;
-  faultOf(unit: Unit): UnitFault | null;
-  /** When a notification arrives, each entry a copy; none: it is lost. */
-  notification(process: SimProcess): readonly number[];
-}
-
-/** Bugs put in on purpose, by `mutations/`. */
-export interface Sabotage {
-  /** Another text for a statement. */
-  rewrite?: (this: void, name: string, text: string) => string;
-  /** Says that it has committed, and rolls back. */
-  lies?(unit: Unit): boolean;
-  /** Never answers. */
-  swallows?(unit: Unit): boolean;
-}
-
-export interface ClientEnd {
-  receive(bytes: Buffer): void;
-  broken(error: Error): void;
-}
 
 /** A transaction whose client says nothing, since it is paused, gone or cut off, holds up everybody here: it is ended soon. */
 const idleTransactionMs = 200;
@@ -434,35 +394,4 @@ export class DatabaseServer {
       this.close(session, lost());
     });
   }
-}
-
-/** What of the text makes a statement depend on whose session it is. */
-const sessionPattern = /pg_backend_pid|advisory|parley_sim\./;
-
-const failingQuery = frame("Q", zeroEnded("do $$ begin raise exception 'simulated'; end $$"));
-
-function lost(): Error {
-  return Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
-}
-
-/** One answer after the other: each ends with the server's being ready again. */
-function byReady(frames: readonly Frame[]): Frame[][] {
-  const answers: Frame[][] = [[]];
-  for (const one of frames) {
-    answers.at(-1)?.push(one);
-    if (one.type === "Z") answers.push([]);
-  }
-  return answers;
-}
-
-function outcomeOf(answer: readonly Frame[]): string {
-  const error = answer.find(({ type }) => type === "E");
-  if (error) return ` error: ${messageOfNotice(error.bytes).slice(0, 120)}`;
-  const rows = answer.filter(({ type }) => type === "D").length;
-  return rows === 0 ? "" : ` ${rows} rows`;
-}
-
-function changeOf(json: string): Change {
-  const [table, op, row] = JSON.parse(json) as [string, Change["op"], Change["row"]];
-  return { table, op, row };
 }

@@ -2,7 +2,8 @@ import { Duplex } from "node:stream";
 import { Pipe } from "../network/pipe.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { SimProcess } from "../process.ts";
-import type { DatabaseServer, DatabaseWeather } from "./server.ts";
+import type { DatabaseServer } from "./server.ts";
+import type { DatabaseWeather } from "./ports.ts";
 import type { Session } from "./session.ts";
 
 /** What a refused or hopeless connection attempt takes. */

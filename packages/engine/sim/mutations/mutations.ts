@@ -106,6 +106,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "no fence",
+    takesLong: true,
     checker: "one-writer",
     breaks: "2: a stale runner's commit changes nothing",
     install: both(believing, awayForLong),
@@ -138,14 +139,14 @@ export const mutations: readonly Mutation[] = [
     },
   },
   {
-    name: "relay loses parts",
+    name: "stream loses parts",
     checker: "parts",
     breaks: "5: live parts are contiguous",
     install: (site) => {
       const lost = sometimes(site, 0.1);
-      site.cluster.relay.onFrame = (frame) => (frame.includes('"text"') && lost() ? [] : [frame]);
+      site.cluster.http.onChunk = (chunk) =>
+        chunk.includes("event: message_part\n") && lost() ? [] : [chunk];
     },
-    options: { replicas: 3 },
   },
   {
     name: "somebody writes around the machine",
@@ -178,10 +179,14 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "the dead are not found",
+    takesLong: true,
     checker: "liveness",
     breaks: "8: work is found",
-    install: rewriting("workers.suspects", (text) => `select * from (${text}) as found limit 0`),
-    options: { onlyFaults: ["crash", "power_off"], replicas: 3 },
+    install: both(
+      rewriting("workers.suspects", (text) => `select * from (${text}) as found limit 0`),
+      rewriting("acquisition.look", (text) => `select * from (${text}) as found limit 0`),
+    ),
+    options: { onlyFaults: ["crash", "power_off", "crash_at_commit", "bus_dead"], replicas: 3 },
   },
   {
     name: "everybody is somebody else",
@@ -196,14 +201,25 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "approval is not asked for",
+    takesLong: true,
     checker: "tools",
     breaks: "10: nothing runs unapproved",
-    install: rewriting("tool_executions.insert", (text) =>
-      text.replace("n.needs_approval, n.", "false, n."),
+    install: both(
+      rewriting("tool_executions.tracked", (text) =>
+        text.replace(
+          "e.state",
+          "case when e.state = 'intent' and e.needs_approval then 'approved' else e.state end as state",
+        ),
+      ),
+      rewriting("tool_executions.start", (text) =>
+        text.replace("e.state = 'approved' or", "e.state in ('approved', 'intent') or"),
+      ),
     ),
+    options: { onlyFaults: [], models: { tools: 150 } },
   },
   {
     name: "started counts as never run",
+    takesLong: true,
     checker: "tools",
     breaks: "10: nothing at-most-once runs twice",
     install: both(
@@ -217,7 +233,7 @@ export const mutations: readonly Mutation[] = [
         text.replace("e.state = 'approved' or", "e.state in ('approved', 'started') or"),
       ),
     ),
-    options: { onlyFaults: ["crash"], replicas: 3 },
+    options: { onlyFaults: ["crash", "crash_at_commit"], replicas: 3, models: { tools: 150 } },
   },
   {
     name: "links are never closed",

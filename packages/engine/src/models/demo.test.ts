@@ -51,6 +51,22 @@ const textOf = ({ parts }: ModelReply): string =>
   parts.map((part) => (part.type === "text" ? part.text : "")).join("");
 
 describe("demo models", () => {
+  it("keep to the length that is asked for or paid for, and say so", async () => {
+    const { ask } = setup();
+    for (const more of [{ output_tokens_max: 20 }, { settings: { max_output_tokens: 20 } }]) {
+      const { live, reply } = ask("think, and give me a long text", more);
+      const { parts, finish_reason, usage } = await reply;
+      expect(finish_reason).toBe("length");
+      expect(usage?.output_tokens).toBeLessThanOrEqual(20);
+      expect(fold(live)).toEqual(parts);
+    }
+    const called = await ask("call clock", { output_tokens_max: 100 }).reply;
+    expect(called).toMatchObject({ finish_reason: "tool_calls" });
+    const none = await ask('call roll_dice {"sides": 6}', { output_tokens_max: 9 }).reply;
+    expect(none.finish_reason).toBe("length");
+    expect(none.parts.map(({ type }) => type)).toEqual(["text"]);
+  });
+
   it("answers with what was said, and the same every time", async () => {
     const { ask } = setup();
     const first = ask("Good morning");

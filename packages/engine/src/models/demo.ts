@@ -2,6 +2,7 @@ import type { LanguageModelV4StreamPart } from "@ai-sdk/provider";
 import type { FinishReason, LivePart, Part, Usage } from "@parley/protocol";
 import type { Clock } from "../lib/clock.ts";
 import type { Random } from "../lib/random.ts";
+import { cutPlan } from "./demo/cut.ts";
 import { lastQuestion, planReply, type DemoFailure, type DemoPlan } from "./demo/plan.ts";
 import { ModelError, type ModelInfo, type ModelReply, type ModelRequest } from "./model-port.ts";
 import { unknownTraits } from "./model-table.ts";
@@ -38,7 +39,9 @@ export class DemoModels {
 
   async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {
     const model = request.model.slice("demo/".length);
-    const plan = planReply(request, model);
+    const whole = planReply(request, model);
+    const cut = cutPlan(whole, outputTokensMax(request) * charsPerToken);
+    const plan = cut ?? whole;
     const isPaced = model !== "fast" && model !== "echo";
     const builder = new ReplyBuilder(request.used_call_ids, this.#random, onPart);
     const failure = this.#failureDue(plan, request);
@@ -62,7 +65,7 @@ export class DemoModels {
     const parts = builder.end();
     return {
       parts,
-      finish_reason: finishReasonOf(plan),
+      finish_reason: cut === null ? finishReasonOf(plan) : "length",
       usage: usageOf(request, parts),
       model: request.model,
       skipped_events: 0,
@@ -105,6 +108,12 @@ function* streamParts(plan: DemoPlan): Generator<LanguageModelV4StreamPart> {
 
 function finishReasonOf(plan: DemoPlan): FinishReason {
   return plan.calls.length > 0 ? "tool_calls" : "stop";
+}
+
+/** As providers are: a reply is no longer than was asked for, or is paid for. */
+function outputTokensMax({ settings, output_tokens_max }: ModelRequest): number {
+  const asked = settings?.max_output_tokens ?? Number.POSITIVE_INFINITY;
+  return Math.min(asked, output_tokens_max ?? Number.POSITIVE_INFINITY);
 }
 
 function errorOf({ kind, message, status_code, retry_after_ms }: DemoFailure): ModelError {

@@ -151,6 +151,17 @@ describe("transactions", () => {
     });
   });
 
+  test("of statements that are sent together, the one that failed is told, whichever is heard of first", async () => {
+    const sent = database.write(async (tx) => {
+      const refused = tx.query({ name: "twice", text: "insert into t values (1, 1)" });
+      const after = tx.query(add(2, 1));
+      refused.catch(() => {});
+      await after;
+    });
+    await expect(sent).rejects.toSatisfy((error) => isUniqueViolation(error));
+    expect(await read(2)).toBe(0);
+  });
+
   test("an error that was swallowed inside makes the commit a typed error", async () => {
     const committed = database.write(async (tx) => {
       await tx.query(add(1, 5));

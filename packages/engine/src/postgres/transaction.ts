@@ -5,6 +5,7 @@ import {
   DatabaseUnavailable,
   isStalePlan,
   isStandbyRefusal,
+  sqlState,
 } from "./errors.ts";
 import type { Session } from "./session.ts";
 import type { Sql, Statement, WriteTx } from "./sql.ts";
@@ -59,7 +60,7 @@ export async function runTransaction<T>(
   } catch (error) {
     tx.close();
     await rollback(session, operation, stats);
-    throw error;
+    throw sqlState(error) === abortedState ? (tx.firstError() ?? error) : error;
   }
   tx.close();
   await commit(session, operation);
@@ -98,22 +99,45 @@ function wasBroken(error: unknown): boolean {
   return error instanceof DatabaseUnavailable && error.reason === "lost";
 }
 
+/** What statements answer that were sent together with one that failed: it says nothing of the cause. */
+const abortedState = "25P02";
+
+interface OpenTransaction {
+  readonly sql: WriteTx;
+  close(): void;
+  /** What failed first, in the order in which the statements were sent. */
+  firstError(): unknown;
+}
+
 /** The handle that `fn` gets; after the transaction it refuses to work, because the connection is somebody else's. */
-function openTransaction(session: Session, operation: string): { sql: WriteTx; close(): void } {
+function openTransaction(session: Session, operation: string): OpenTransaction {
   const inner = session.sql(operation);
   let open = true;
+  let first: unknown;
+  const noting = async <T>(sent: Promise<T>): Promise<T> => {
+    try {
+      return await sent;
+    } catch (error) {
+      first ??= error;
+      throw error;
+    }
+  };
   const checked: Sql = {
     query: async (statement) => {
       assert(open, `statement ${statement.name} after the end of its transaction`);
-      return inner.query(statement);
+      return noting(inner.query(statement));
     },
     exec: async (text) => {
       assert(open, "SQL after the end of its transaction");
-      return inner.exec(text);
+      return noting(inner.exec(text));
     },
   };
   // The one place where the brand is given.
-  return { sql: checked as WriteTx, close: () => void (open = false) };
+  return {
+    sql: checked as WriteTx,
+    close: () => void (open = false),
+    firstError: () => first,
+  };
 }
 
 async function commit(session: Session, operation: string): Promise<void> {

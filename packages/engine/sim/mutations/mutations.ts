@@ -201,7 +201,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "approval is not asked for",
-    takesLong: true,
     checker: "tools",
     breaks: "10: nothing runs unapproved",
     install: both(

@@ -11,7 +11,7 @@ export interface Cost {
 
 /** Costs the same for one chat and for thousands. */
 const byTheClock =
-  /^(worker\.(beat|lock|look|search|audit|sweep)|stream\.poll|http\.recheck_tokens|bus\.notify|checkpoints|connect)/;
+  /^(worker\.(beat|lock|look|search|audit|sweep)|stream\.poll|http\.recheck_tokens|bus\.notify|checkpoints|connect|auth\.token)/;
 
 /** What the replicas asked of the database between two moments, without what goes by the clock. */
 export function costOf(before: readonly StatsSnapshot[], after: readonly StatsSnapshot[]): Cost {

@@ -346,8 +346,13 @@ describe("WebSockets", () => {
         `Authorization: Bearer ${http.caller.token}\r\n\r\n`,
     );
     const closed = new Promise((resolve) => void socket.on("close", resolve));
-    socket.resume();
-    await vi.waitFor(() => expect(http.streams.stats().subscribers).toBe(before + 1));
+    // A subscriber is counted before its stream stands: only then are there pings.
+    await new Promise<void>((resolve) => {
+      socket.on("data", (bytes) => {
+        if (bytes.includes('"type":"ready"')) resolve();
+      });
+    });
+    expect(http.streams.stats().subscribers).toBe(before + 1);
     for (let i = 0; i < 3; i++) await clock.advance(15_000);
     await closed;
     expect(http.streams.stats().subscribers).toBe(before);

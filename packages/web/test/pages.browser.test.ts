@@ -91,6 +91,8 @@ test("keys reach everything: skip, search, new chat, chats up and down, the side
   const page = await rig.page({ path: "/settings" });
   const list = page.getByRole("navigation", { name: "Chats" });
   await list.getByRole("link", { name: "Lower" }).waitFor();
+  // The page beside the list comes by itself: until then there is no content to skip to.
+  await page.getByRole("heading", { name: "Settings", level: 1 }).waitFor();
   await page.keyboard.press("Tab");
   expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to the content");
   await page.keyboard.press("Enter");

@@ -1,5 +1,6 @@
 import type { PendingMessage, Preview, Transcript } from "@parley/client";
 import type { EpisodeName, Json, Message, Part, ToolResultPart } from "@parley/protocol";
+import { isObject } from "./parts/json.ts";
 
 /** How far a tool call is, as far as the screen knows. */
 export interface CallOutcome {
@@ -210,10 +211,6 @@ function isCompactionProgress(progress: Json): progress is { [key: string]: Json
 
 function reasonOf(input: Json): string {
   return isObject(input) && typeof input["reason"] === "string" ? input["reason"] : "asked";
-}
-
-function isObject(value: Json): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function textOf(parts: readonly Part[]): string {

@@ -3,6 +3,7 @@ import type { BudgetStanding, Chat, UsageAnswer, UsageTotals } from "@parley/pro
 import { Gauge } from "lucide-react";
 import { Popover } from "radix-ui";
 import { useEffect, useState, type ReactNode } from "react";
+import { ProgressBar } from "../ui/progress-bar.tsx";
 import { Spinner } from "../ui/spinner.tsx";
 import { reasonOf } from "../ui/toast-store.ts";
 import { moneyText, tokensText } from "./money.ts";
@@ -100,10 +101,10 @@ function Budget({ budget: { scope, usd_micros, tokens } }: { budget: BudgetStand
         ({ unit, standing, text }) =>
           standing !== null && (
             <label key={unit} className="flex items-center gap-2 text-ink-muted">
-              <progress
+              <ProgressBar
                 value={standing.spent + standing.reserved}
                 max={Math.max(1, standing.limit)}
-                className="h-1.5 min-w-0 flex-1 appearance-none overflow-hidden rounded-full [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-active [&::-webkit-progress-value]:bg-accent"
+                className="h-1.5 min-w-0 flex-1"
               />
               <span className="tabular-nums">
                 {text(standing.spent)} of {text(standing.limit)}

@@ -3,6 +3,11 @@ import type { Json } from "@parley/protocol";
 /** Longer values are cut: the screen is no place to read megabytes. */
 export const shownCharsMax = 100_000;
 
+/** A JSON object, and no list. */
+export function isObject(value: Json): value is { [key: string]: Json } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** A value as people read it: text as it is, everything else as JSON. */
 export function readable(value: Json): { text: string; language: string } {
   if (typeof value === "string") return { text: cut(value), language: looksLikeJson(value) };

@@ -2,6 +2,7 @@ import type { Json } from "@parley/protocol";
 import { Bot } from "lucide-react";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
+import { isObject } from "./json.ts";
 
 interface AgentLink {
   readonly id: string;
@@ -53,8 +54,4 @@ export function SubAgentLinks({ agents }: { agents: readonly AgentLink[] }): Rea
       ))}
     </ul>
   );
-}
-
-function isObject(value: Json): value is { [key: string]: Json } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

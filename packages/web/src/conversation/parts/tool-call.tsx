@@ -8,10 +8,11 @@ import {
   Hourglass,
 } from "lucide-react";
 import { useState, type ReactNode } from "react";
+import { ProgressBar } from "../../ui/progress-bar.tsx";
 import { Spinner } from "../../ui/spinner.tsx";
 import { CodeBlock } from "../markdown/code-block.tsx";
 import type { CallOutcome } from "../timeline.ts";
-import { inputSummary, readable } from "./json.ts";
+import { inputSummary, isObject, readable } from "./json.ts";
 import { agentsIn, SubAgentLinks } from "./sub-agent-links.tsx";
 
 export interface ToolCallProps {
@@ -132,17 +133,17 @@ function Bar({ progress }: { progress: Json }): ReactNode {
   const share = shareOf(progress);
   if (share === null) return null;
   return (
-    <progress
+    <ProgressBar
       aria-label="Progress"
       value={share}
-      className="mx-3 mb-2 block h-1 w-[calc(100%-1.5rem)] appearance-none overflow-hidden rounded-full [&::-moz-progress-bar]:bg-accent [&::-webkit-progress-bar]:bg-active [&::-webkit-progress-value]:bg-accent"
+      className="mx-3 mb-2 block h-1 w-[calc(100%-1.5rem)]"
     />
   );
 }
 
 /** `{progress, total}` as MCP has it, or any two numbers of which the second is the whole. */
 function shareOf(progress: Json): number | null {
-  if (typeof progress !== "object" || progress === null || Array.isArray(progress)) return null;
+  if (!isObject(progress)) return null;
   const numbers = Object.values(progress).filter((value) => typeof value === "number");
   const [done, all] = [progress["progress"] ?? numbers[0], progress["total"] ?? numbers[1]];
   if (typeof done !== "number" || typeof all !== "number" || all <= 0) return null;
@@ -150,7 +151,7 @@ function shareOf(progress: Json): number | null {
 }
 
 function progressText(progress: Json): string {
-  if (typeof progress === "object" && progress !== null && !Array.isArray(progress)) {
+  if (isObject(progress)) {
     const { message } = progress;
     if (typeof message === "string") return message;
     return Object.entries(progress)

@@ -449,6 +449,25 @@ describe("the pool", () => {
     expect(await read(1)).toBe(before + 100);
   });
 
+  test("whoever waits for a connection when it closes still gets one", async () => {
+    const handle = createDatabase({ ...db.settings, poolSize: 1 });
+    const holding = Promise.withResolvers<void>();
+    const free = Promise.withResolvers<void>();
+    const first = handle.read(async (tx) => {
+      await tx.query(valueOf(1));
+      holding.resolve();
+      await free.promise;
+    });
+    await holding.promise;
+    const waiting = [1, 2].map(async (id) => await handle.one<{ n: number }>(valueOf(id)));
+    expect(handle.stats.pool().waiting).toBe(2);
+    const closed = handle.close();
+    free.resolve();
+    expect(await Promise.all(waiting)).toHaveLength(2);
+    await Promise.all([first, closed]);
+    expect(handle.stats.pool().used).toBe(0);
+  });
+
   test("after close nothing is accepted, and closing twice is fine", async () => {
     const handle = createDatabase(db.settings);
     const running = handle.read((tx) => tx.query(valueOf(1)));

@@ -43,7 +43,7 @@ export interface Database {
   /** Calls `fn` when the pool connects again after it lost a connection or failed to make one. */
   onReconnect(fn: () => void): () => void;
   readonly stats: Stats;
-  /** Waits for the transactions that run, then closes the pool. Dedicated connections are their owners' to close. */
+  /** Waits for the transactions that run or wait for a connection, then closes the pool. Dedicated connections are their owners' to close. */
   close(): Promise<void>;
 }
 
@@ -101,6 +101,8 @@ class PostgresDatabase implements Database {
   #fresh = new WeakSet<Session>();
   readonly #identity = new IdentityWatch();
   readonly #reconnectListeners = new Set<() => void>();
+  /** Who waits for a connection of the pool, until he has it. */
+  readonly #waiting = new Set<Promise<PoolClient>>();
   #disconnected = false;
   #closing: Promise<void> | undefined;
 
@@ -187,8 +189,17 @@ class PostgresDatabase implements Database {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#pool.end();
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  /** A pool that ends forgets who waits for it: they would hear of it when their patience is over. */
+  async #close(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      // oxlint-disable-next-line no-await-in-loop
+      await Promise.allSettled(this.#waiting);
+    }
+    await this.#pool.end();
   }
 
   async #transaction<T>(
@@ -232,11 +243,15 @@ class PostgresDatabase implements Database {
 
   async #acquire(operation: string): Promise<{ client: PoolClient; session: Session }> {
     if (this.#closing) throw new DatabaseUnavailable("closed");
+    const connecting = this.#pool.connect();
+    this.#waiting.add(connecting);
     let client: PoolClient;
     try {
-      client = await this.#pool.connect();
+      client = await connecting;
     } catch (error) {
       throw this.#connectFailed(error);
+    } finally {
+      this.#waiting.delete(connecting);
     }
     const known = this.#sessions.get(client);
     if (known && this.#fresh.has(known)) return { client, session: known };

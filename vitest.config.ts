@@ -15,7 +15,7 @@ const tests = (suffix: string): string[] => [
 ];
 
 /** Nothing is measured by these: they end what hangs, on the slowest machine, also with others at work on it. */
-const timeouts = { testTimeout: 60_000, hookTimeout: 120_000 };
+const timeouts = { testTimeout: 300_000, hookTimeout: 300_000 };
 
 // The same files once per server: what they prove holds on every version that Parley supports.
 const onPostgres = postgresServers().map(({ major, binDir }): TestProjectInlineConfiguration => ({

@@ -44,4 +44,4 @@ test("an approval outlives the server that asked for it (C35): the first decisio
     `select deadline_ms / 1000 as seconds, decided_by from parley.tool_executions`,
   );
   expect(row).toEqual({ seconds: 3600, decided_by: chat.owner_id });
-}, 120_000);
+});

@@ -118,7 +118,7 @@ describe.concurrent("a database that goes away in mid-reply", () => {
     await expectRecovered(outage);
     // Over all of that, one connection: nobody had to reconnect.
     expect(screen.connections.map(({ phase }) => phase)).toEqual(["connecting", "open"]);
-  }, 90_000);
+  });
 
   test("without a word, as a network that has gone silent does", async (context) => {
     const outage = await midReply(context);
@@ -134,7 +134,7 @@ describe.concurrent("a database that goes away in mid-reply", () => {
     await screen.until("the last piece", (t) => previewText(t) === pieces.join(""));
     proxy.restore();
     await expectRecovered(outage);
-  }, 90_000);
+  });
 
   test("exactly when the reply has been committed, before the answer to that", async (context) => {
     const outage = await midReply(context);
@@ -147,7 +147,7 @@ describe.concurrent("a database that goes away in mid-reply", () => {
     next();
     await expectRecovered(outage);
     expect(rig.server.output()).toContain("lost a database connection");
-  }, 90_000);
+  });
 
   test("and a message that was sent meanwhile with a key takes effect once", async (context) => {
     const { rig, proxy, chatId, screen, next } = await midReply(context);
@@ -168,7 +168,7 @@ describe.concurrent("a database that goes away in mid-reply", () => {
     const messages = await expectEqualToDatabase(rig.client, chatId, screen);
     expect(messages.map(textOf)).toEqual(["Go.", pieces.join(""), "Queued?", expect.any(String)]);
     expectSoundStream(screen.events);
-  }, 90_000);
+  });
 });
 
 /** True at the second look. */

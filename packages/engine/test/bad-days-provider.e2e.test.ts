@@ -196,64 +196,62 @@ beforeAll(async () => {
       GOOGLE_GENERATIVE_AI_API_KEY: key,
     },
   });
-}, 90_000);
+});
 afterAll(async () => {
   await rig?.close();
 });
 
 describe.concurrent.each(protocols)("a provider that speaks %s", (protocol) => {
-  test.for(badDays)(
-    "answers with $name (C39)",
-    { timeout: 60_000 },
-    async (day, { onTestFinished }) => {
-      const { chat } = await rig.client.createChat({
-        content: `<<${day.name}>>`,
-        model: wires[protocol],
-      });
-      const screen = onlooker(rig.client, chat.id);
-      onTestFinished(async () => await screen.close());
-      await screen.until(`the end of "${day.name}"`, settled);
+  test.for(badDays)("answers with $name (C39)", async (day, { onTestFinished }) => {
+    const { chat } = await rig.client.createChat({
+      content: `<<${day.name}>>`,
+      model: wires[protocol],
+    });
+    const screen = onlooker(rig.client, chat.id);
+    onTestFinished(async () => await screen.close());
+    await screen.until(`the end of "${day.name}"`, settled);
 
-      const retries = screen.events.filter((event) => event.type === "retry");
-      const messages = await expectEqualToDatabase(rig.client, chat.id, screen);
-      const now = await rig.client.getChat(chat.id);
-      if (day.ends === "error") {
-        expect(now.last_error).toMatchObject({ kind: day.kind, retryable: false });
-        expect(screen.transcript.error).toEqual(now.last_error);
-        if (day.status !== undefined) expect(now.last_error?.status_code).toBe(day.status);
-        expect(retries).toEqual([]);
-        expect(messages).toHaveLength(1);
-      } else {
-        expect(now).toMatchObject({ status: "waiting", last_error: null });
-        expect(messages.map(textOf)[1]).toBe(day.text ?? recovered);
-      }
-      if (day.ends === "retried") {
-        expect(retries).toHaveLength(1);
-        const [retry] = retries;
-        if (day.kind !== undefined) expect(retry?.data.kind).toBe(day.kind);
-        if (day.status !== undefined) expect(retry?.data.status_code).toBe(day.status);
-        expect(retry?.data.delay_ms).toBeGreaterThanOrEqual(day.delayMsMin ?? 0);
-        expect(retry?.data.delay_ms).toBeLessThanOrEqual(5_000);
-      }
-      expectSoundStream(screen.events);
-      expectNeverBlank(screen.events);
-      expect(JSON.stringify(screen.events)).not.toContain(key);
+    // Whoever joins, or comes back, is told again of the retry that is being waited for.
+    const told = screen.events.filter((event) => event.type === "retry");
+    const retries = [...new Map(told.map((retry) => [retry.data.attempt, retry])).values()];
+    const messages = await expectEqualToDatabase(rig.client, chat.id, screen);
+    const now = await rig.client.getChat(chat.id);
+    if (day.ends === "error") {
+      expect(now.last_error).toMatchObject({ kind: day.kind, retryable: false });
+      expect(screen.transcript.error).toEqual(now.last_error);
+      if (day.status !== undefined) expect(now.last_error?.status_code).toBe(day.status);
+      expect(retries).toEqual([]);
+      expect(messages).toHaveLength(1);
+    } else {
+      expect(now).toMatchObject({ status: "waiting", last_error: null });
+      expect(messages.map(textOf)[1]).toBe(day.text ?? recovered);
+    }
+    if (day.ends === "retried") {
+      expect(retries).toHaveLength(1);
+      const [retry] = retries;
+      if (day.kind !== undefined) expect(retry?.data.kind).toBe(day.kind);
+      if (day.status !== undefined) expect(retry?.data.status_code).toBe(day.status);
+      expect(retry?.data.delay_ms).toBeGreaterThanOrEqual(day.delayMsMin ?? 0);
+      expect(retry?.data.delay_ms).toBeLessThanOrEqual(5_000);
+    }
+    expectSoundStream(screen.events);
+    expectNeverBlank(screen.events);
+    expect(JSON.stringify(screen.events)).not.toContain(key);
 
-      const known = screen.transcript.messages.length;
-      await rig.client.sendMessage(chat.id, { content: "Are you there?" });
-      await screen.until("the next turn", (t) => settled(t) && t.messages.length === known + 2);
-      const after = await expectEqualToDatabase(rig.client, chat.id, screen);
-      expect(after.map(textOf).at(-1)).toBe(recovered);
-      expect(screen.transcript.error).toBeNull();
-    },
-  );
+    const known = screen.transcript.messages.length;
+    await rig.client.sendMessage(chat.id, { content: "Are you there?" });
+    await screen.until("the next turn", (t) => settled(t) && t.messages.length === known + 2);
+    const after = await expectEqualToDatabase(rig.client, chat.id, screen);
+    expect(after.map(textOf).at(-1)).toBe(recovered);
+    expect(screen.transcript.error).toBeNull();
+  });
 });
 
 // Google's calls come whole, as JSON within the event's JSON.
 describe.concurrent.each(protocols.filter((protocol) => protocol !== "google"))(
   "a provider that speaks %s",
   (protocol) => {
-    test("calls a tool with broken JSON", { timeout: 60_000 }, async ({ onTestFinished }) => {
+    test("calls a tool with broken JSON", async ({ onTestFinished }) => {
       const { chat } = await rig.client.createChat({
         content: "<<broken call>>",
         model: wires[protocol],

@@ -102,7 +102,7 @@ const accounts: [name: string, uid: number | undefined][] = [
 if (isRoot) accounts.push(["an account without rights", nobody]);
 
 describe.concurrent.each(accounts)("parley serve, as %s", (_name, uid) => {
-  test("starts on a bare machine and works at once", { timeout: 90_000 }, async (context) => {
+  test("starts on a bare machine and works at once", async (context) => {
     if (uid !== undefined && !mayRun(uid)) {
       const why = `this copy of Parley lies where uid ${uid} may not read it: NOT tested as that account`;
       if (process.env["CI"] === "true") throw new Error(why);
@@ -140,7 +140,7 @@ describe("with a server that runs", () => {
   beforeAll(async () => {
     home = await Home.make();
     server = await home.serve();
-  }, 90_000);
+  });
   afterAll(async () => {
     await home?.remove();
   });
@@ -154,7 +154,7 @@ describe("with a server that runs", () => {
       err: expect.stringContaining("chat ID"),
     });
     expect(out.trim().split(/\n+/)).toEqual(["first line", "second line"]);
-  }, 60_000);
+  });
 
   test("parley chat says that a reply failed, with exit code 1", async () => {
     const { code, err } = await home.run(["chat"], { input: "fail 401\nnever asked\n" });
@@ -163,7 +163,7 @@ describe("with a server that runs", () => {
     const [newest] = (await server.client.listChats()).chats;
     const { messages } = await server.client.listMessages(newest?.id ?? "");
     expect(messages.map(textOf)).toEqual(["fail 401"]);
-  }, 60_000);
+  });
 
   test("Ctrl-C stops the reply that parley chat waits for, keeps what was said, and ends with 130", async () => {
     const chat = startCli(["chat"], { home: home.path });
@@ -175,7 +175,7 @@ describe("with a server that runs", () => {
     const { messages } = await server.client.listMessages(id);
     expect(messages[1]).toMatchObject({ role: "assistant", finish_reason: "interrupted" });
     expect(textOf(messages[1])).toContain("You said");
-  }, 60_000);
+  });
 
   test("a second server on the same folder shares the database", async () => {
     const other = await home.serve();
@@ -190,7 +190,7 @@ describe("with a server that runs", () => {
     expect(await within("the end of the second", other.exited)).toEqual({ code: 0, signal: null });
     // It has not taken the database with it.
     expect((await fetch(`${server.url}/readyz`)).status).toBe(200);
-  }, 60_000);
+  });
 
   test("parley token makes, lists and revokes what the API then goes by", async () => {
     const made = await home.run(["token", "create", "--principal", "alice", "--name", "laptop"]);
@@ -217,7 +217,7 @@ describe("with a server that runs", () => {
       /forbidden|unauthorized/,
     );
     await screen.close();
-  }, 60_000);
+  });
 
   test("parley migrate --check and parley doctor find it good", async () => {
     expect(await home.run(["migrate", "--check"])).toMatchObject({
@@ -228,7 +228,7 @@ describe("with a server that runs", () => {
     expect(doctor.out).toContain("Nothing stands in the way.");
     expect(doctor.out).toContain(`${server.url} (process ${server.pid}`);
     expect(doctor.code).toBe(0);
-  }, 60_000);
+  });
 
   test("parley doctor and parley serve say that a port is taken, with exit code 1", async (context) => {
     const taken = createServer();
@@ -249,7 +249,7 @@ describe("with a server that runs", () => {
     });
     const own = await home.run(["serve", "--port", new URL(server.url).port]);
     expect(own).toMatchObject({ code: 1, err: expect.stringContaining(`(process ${server.pid})`) });
-  }, 60_000);
+  });
 });
 
 describe.concurrent("parley serve and its end", () => {
@@ -279,7 +279,7 @@ describe.concurrent("parley serve and its end", () => {
     const again = await home.serve(["--port", new URL(server.url).port]);
     expect(again.token).toBe(server.token);
     expect((await again.client.listMessages(chat.id)).messages).toEqual(screen.transcript.messages);
-  }, 90_000);
+  });
 
   test("a second SIGINT: at once, 130; the reply goes on at the next start", async (context) => {
     const home = await Home.of(context);
@@ -299,7 +299,7 @@ describe.concurrent("parley serve and its end", () => {
     await home.serve(["--port", new URL(server.url).port]);
     await screen.until("the reply is whole", settled);
     expect(textOf(screen.transcript.messages[1])).toContain("Say `help`");
-  }, 90_000);
+  });
 
   test("kill -9 and a new start: parley chat goes on with the reply that it was printing", async (context) => {
     const home = await Home.of(context);
@@ -326,7 +326,7 @@ describe.concurrent("parley serve and its end", () => {
       "assistant",
     ]);
     expect(chat.out()).toContain(textOf(messages[5]).trim().split("\n").at(-1));
-  }, 90_000);
+  });
 
   test("npm start, with nothing but PATH and HOME, is all that it takes", async (context) => {
     const home = await Home.of(context);
@@ -345,7 +345,7 @@ describe.concurrent("parley serve and its end", () => {
       "nothing is left",
       async () => (await findPostmaster(home.cluster)) === undefined,
     );
-  }, 90_000);
+  });
 });
 
 test.concurrent.each([
@@ -365,5 +365,4 @@ test.concurrent.each([
     expect({ code, out }).toEqual({ code: 2, out: "" });
     expect(err).toContain(hint);
   },
-  30_000,
 );

@@ -30,7 +30,7 @@ beforeAll(async () => {
     env: { PARLEY_DATABASE_URL: databaseUrl(db), ...providerEnv(provider) },
   });
   client = createClient({ baseUrl: server.url, token: server.token });
-}, 120_000);
+});
 
 afterAll(async () => {
   server.kill("SIGKILL");

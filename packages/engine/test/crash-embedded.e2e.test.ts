@@ -50,7 +50,7 @@ describe.concurrent("the embedded database", () => {
     rig.server.kill("SIGTERM");
     expect(await within("the server ends", rig.server.exited)).toEqual({ code: 0, signal: null });
     expect(await rig.postmaster()).toBeUndefined();
-  }, 90_000);
+  });
 
   test("that is itself killed in mid-reply is started again, and the reply ends well", async (context) => {
     const rig = await rigOf(context, { embedded: true });
@@ -68,5 +68,5 @@ describe.concurrent("the embedded database", () => {
     await eventually("it is ready again", async () => (await fetch(`${rig.server.url}/readyz`)).ok);
     await rig.client.sendMessage(chatId, { content: "Again." });
     await screen.until("the next turn is over", (t) => settled(t) && t.messages.length === 4);
-  }, 90_000);
+  });
 });

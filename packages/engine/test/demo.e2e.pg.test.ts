@@ -36,4 +36,4 @@ test("the demo: an agent mends a project while it is steered, and a third joins 
   expect(out).toMatch(/^third .*All 3 tests pass/m);
   // Nobody's screen was wrong at any time about what is kept.
   expect(out).not.toContain("what was kept differs");
-}, 240_000);
+});

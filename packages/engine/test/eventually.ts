@@ -1,8 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 
-/** How often another process is asked, and for how long; what a test process itself does comes as a signal instead. */
+/**
+ * How often another process is asked, and for how long; what a test process itself does comes as a signal instead. Nothing
+ * is measured by it: it ends what hangs, and is long because a machine may have twenty times as much to do as it can.
+ */
 const lookEveryMs = 20;
-const withinMsDefault = 30_000;
+const withinMsDefault = 120_000;
 
 /**
  * Looks until there is something, for states that only another process knows: a row of its database, a file, a port.

@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import type { Random } from "../src/lib/random.ts";
-import { eventually } from "./eventually.ts";
 import type { NetworkProxy } from "./network-proxy.ts";
 import { temporaryFolder } from "./server-process.ts";
 import type { Fleet, Member } from "./storm/fleet.ts";
@@ -56,12 +55,16 @@ async function postmasterOf({ database }: Fleet): Promise<number> {
   return Number(text.split("\n")[0]);
 }
 
-const answers = async (fleet: Fleet): Promise<void> => {
-  await eventually("the database answers", async () => {
-    const rows = await fleet.sql("select 1").catch(() => []);
-    return rows.length > 0;
-  });
-};
+const answers = async (fleet: Fleet): Promise<void> => void (await fleet.sql("select 1"));
+
+/** The process of a random one of the replicas' sessions. */
+async function aBackend(fleet: Fleet): Promise<number[]> {
+  const rows = await fleet.sql<{ pid: number }>(
+    `select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+     order by random() limit 1`,
+  );
+  return rows.map(({ pid }) => pid);
+}
 
 const stalled =
   (ms: number): Fault =>
@@ -106,15 +109,8 @@ const faults: Readonly<Record<string, Fault>> = {
     "one replica cut off from the database beyond its lease": partitioned(beyondLeaseMs),
   }),
   "backend killed": async (fleet) => {
-    // A random one of the replicas' sessions: the server then ends all others, and recovers.
-    const rows = await fleet.sql<{ pid: number }>(
-      `select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
-       order by random() limit 1`,
-    );
-    signalAll(
-      rows.map(({ pid }) => pid),
-      "SIGKILL",
-    );
+    // The server then ends all others, and recovers.
+    signalAll(await aBackend(fleet), "SIGKILL");
     await answers(fleet);
   },
   "relay cut": memberWire("relay", (proxy) => proxy.cut(true), 1_500),
@@ -145,11 +141,7 @@ const faults: Readonly<Record<string, Fault>> = {
   "clients cut": memberWire("clients", (proxy) => proxy.cut(), 100),
   "database slow": databaseWire((proxy) => proxy.slowDown(60), hiccupMs),
   "one backend stalled": async (fleet) => {
-    const rows = await fleet.sql<{ pid: number }>(
-      `select pid from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
-       order by random() limit 1`,
-    );
-    const pids = rows.map(({ pid }) => pid);
+    const pids = await aBackend(fleet);
     signalAll(pids, "SIGSTOP");
     await pause(hiccupMs);
     signalAll(pids, "SIGCONT");

@@ -60,23 +60,23 @@ describe.concurrent("a server killed by its own tool", () => {
     const outcome = await callKilledAt(context, "recording", "recording");
     expect(outcome).toMatchObject({ output: "recording ran", state: "finished" });
     expect(outcome.runs).toHaveLength(1);
-  }, 120_000);
+  });
 
   test("between the record of the start and the run: never run, and its outcome is unknown", async (context) => {
     const outcome = await callKilledAt(context, "started", "once");
     expect(outcome).toMatchObject({ ...unknown, state: "unknown", runs: [] });
-  }, 120_000);
+  });
 
   test("in the run, before its effect: not run again", async (context) => {
     const outcome = await callKilledAt(context, "running", "once");
     expect(outcome).toMatchObject({ ...unknown, state: "unknown", runs: [] });
-  }, 120_000);
+  });
 
   test("after its effect, before its result: not run again", async (context) => {
     const outcome = await callKilledAt(context, "effect", "once");
     expect(outcome).toMatchObject({ ...unknown, state: "unknown" });
     expect(outcome.runs).toHaveLength(1);
-  }, 120_000);
+  });
 
   test("in a call that may run again: it does, with the same idempotency key", async (context) => {
     const outcome = await callKilledAt(context, "effect", "again");
@@ -84,5 +84,5 @@ describe.concurrent("a server killed by its own tool", () => {
     const [first, second, ...more] = outcome.runs;
     expect(first).toMatch(/^again [0-9a-f-]{36}$/);
     expect([second, more]).toEqual([first, []]);
-  }, 120_000);
+  });
 });

@@ -60,6 +60,11 @@ test("a turn reads and changes a workspace, and outlives a tool server that goes
     }),
   );
   provider.enqueue(wire, textScript(wire, ["Read."]));
+  // A server that lists its tools late is no fault: the first call would go without them.
+  await eventually("both have listed their tools", async () => {
+    const [worker] = await sql<{ tools: string[] }>("select tools from parley.workers");
+    return ["ws__run_command", "far__echo"].every((name) => worker?.tools.includes(name));
+  });
   const { chat } = await client.createChat({ content: "Read my note.", model });
   const asked = await provider.request(0);
   const tools = (asked.body as { tools: { name: string }[] }).tools.map(({ name }) => name);

@@ -67,7 +67,7 @@ export function onlooker(client: Client, chatId: string, options: SubscribeOptio
       waiting.add(once);
       once();
       try {
-        return await within(what, promise, 45_000);
+        return await within(what, promise);
       } catch (error) {
         const { status, preview, error: shown, messages } = transcript;
         const seen = { status, shown, preview, messages: messages.length, last: events.slice(-5) };

@@ -30,8 +30,10 @@ import { subAgentTools } from "../src/tools/sub-agents/tools.ts";
 import { silentObserver, type WorkerObserver } from "../src/worker/observer.ts";
 import { SubAgentService, type SubAgentLimits } from "../src/worker/sub-agents/service.ts";
 import { createWorker, type Worker, type WorkerOptions } from "../src/worker/worker.ts";
+import { eventually } from "./eventually.ts";
 import { createTestDatabase, type TestDatabase } from "./postgres.ts";
 import { ScriptedModels } from "./scripted-models.ts";
+import { databaseUrl } from "./server-process.ts";
 
 /** A database and the replicas on it. Their news reach one another as over a bus that works, unless they are cut off. */
 export class Cluster {
@@ -194,6 +196,8 @@ export class Replica {
   readonly commits: Commit[] = [];
   /** Hears nothing from others. */
   cutOff = false;
+  /** What the database calls the sessions of this replica. */
+  readonly #sessions = `parley-${randomUUID()}`;
   #stopped = false;
 
   constructor(cluster: Cluster, options: ReplicaOptions) {
@@ -201,8 +205,9 @@ export class Replica {
     this.cluster = cluster;
     this.models = options.models ?? new ScriptedModels();
     this.tools = new ToolRegistry(options.tools ?? []);
+    const url = databaseUrl({ settings: options.settings ?? cluster.settings });
     this.database = createDatabase({
-      ...(options.settings ?? cluster.settings),
+      connectionString: `${url}?application_name=${this.#sessions}`,
       ...(options.poolSize === undefined ? {} : { poolSize: options.poolSize }),
     });
     this.parts = new PartBuffer({ clock, logger: silentLogger });
@@ -365,7 +370,10 @@ export class Replica {
     return await promise;
   }
 
-  /** As after kill -9: nothing is given up, the lock is gone, the beats end. */
+  /**
+   * As after kill -9: nothing is given up, the lock is gone, the beats end. Nothing that it sent is still to come: the
+   * database notices the end of a session in its own time, and until then holds its locks and may do its last statement.
+   */
   async kill(): Promise<void> {
     this.#stopped = true;
     this.cutOff = true;
@@ -375,6 +383,12 @@ export class Replica {
     await this.checkpoints.stop();
     this.parts.stop();
     await this.database.close();
+    await eventually("the database has ended the sessions of the dead", async () => {
+      const left = await this.cluster.rows(
+        `select pid from pg_stat_activity where application_name = '${this.#sessions}'`,
+      );
+      return left.length === 0;
+    });
   }
 
   async stop(): Promise<void> {

@@ -51,7 +51,7 @@ test("reads of streams per turn: same replica, remote replica with 1 and with 50
     // oxlint-disable-next-line no-await-in-loop
     await expectEqualToDatabase(owner.client, chat.id, screen);
   }
-}, 60_000);
+});
 
 async function snapshotOf(
   { replica }: RunningEngine,

@@ -132,7 +132,7 @@ test("a rolling restart of all replicas under load is invisible but for reconnec
     "connections of screens": `${connections} (${ended.length} screens)`,
     "a replica's restart": inMs(quantiles(drains)),
   });
-}, 180_000);
+});
 
 function paced(script: readonly Step[], pieceMs: number): Step[] {
   const pause = (): Step => ({

@@ -9,7 +9,7 @@ import type { ProviderServer } from "./provider-server.ts";
 const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 
 /** How long a server may take to print its address; a cold embedded database needs a few seconds on a busy machine. */
-const startMsMax = 60_000;
+const startMsMax = 120_000;
 
 export interface ServerProcess {
   /** `http://127.0.0.1:PORT`, without a slash at its end. */

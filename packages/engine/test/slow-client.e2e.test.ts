@@ -18,7 +18,7 @@ let rig: Rig;
 
 beforeAll(async () => {
   rig = await startRig({ embedded: true });
-}, 90_000);
+});
 afterAll(async () => {
   await rig?.close();
 });
@@ -161,7 +161,7 @@ test("is closed with a code that asks it to come back, slows nobody, and catches
   console.log(
     `a piece took ${shown(alone)} alone, ${shown(beside)} beside a client that does not read`,
   );
-}, 120_000);
+});
 
 function shown(times: readonly number[]): string {
   const sorted = times.toSorted((a, b) => a - b);
@@ -202,4 +202,4 @@ test("that falls behind within one reply gets it as a snapshot instead, and then
   );
   expectSoundStream(sleeper.events);
   expectSoundStream(screen.events);
-}, 120_000);
+});

@@ -285,4 +285,4 @@ test("what each operation costs, and that nobody pays for a stream twice", async
     return;
   }
   expect(documented, "docs/performance.md is current").toContain(table());
-}, 60_000);
+});

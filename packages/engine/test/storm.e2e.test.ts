@@ -16,4 +16,4 @@ test("a storm of turns, stops, edits and kills leaves nothing lost or doubled", 
       : { chats: 40, seed, thinkMs: 3_000, killEveryMs: 5_000, liveMsMax: 40_000 },
   );
   expect(faults).toEqual([]);
-}, 180_000);
+});

@@ -35,7 +35,7 @@ beforeAll(async () => {
     env: { PARLEY_DATABASE_URL: databaseUrl(db), ...providerEnv(provider) },
   });
   client = createClient({ baseUrl: server.url, token: server.token });
-}, 120_000);
+});
 
 afterAll(async () => {
   server.kill("SIGKILL");
@@ -134,7 +134,7 @@ describe.each(wires)("a reply over %s", (wire) => {
     expect(overWebSocket.transcript.messages).toEqual(messages);
     expect(overSse.transcript.messages).toEqual(messages);
     expect(await resumeEverywhere(chatId, overWebSocket.events)).toBeGreaterThan(10);
-  }, 60_000);
+  });
 
   test("a subscriber that reconnects after every event while the reply runs misses and doubles nothing (C09)", async () => {
     const text = Array.from({ length: 12 }, (_, n) => `piece ${n}, `);
@@ -163,7 +163,7 @@ describe.each(wires)("a reply over %s", (wire) => {
     const { messages } = await client.listMessages(chat.id);
     expect(messages[1]?.parts).toMatchObject([{ type: "text", text: text.join("") }]);
     expect(transcript.messages).toEqual(messages);
-  }, 60_000);
+  });
 });
 
 const recordings = process.env["PARLEY_RECORDINGS"];

@@ -37,7 +37,7 @@ beforeAll(async () => {
     },
   });
   client = createClient({ baseUrl: server.url, token: server.token });
-}, 120_000);
+});
 
 afterAll(async () => {
   server.kill("SIGKILL");

@@ -47,7 +47,7 @@ beforeAll(async () => {
     env: { PARLEY_DRAIN_GRACE_SECONDS: String(graceSeconds) },
   });
   await settledFleet();
-}, 120_000);
+});
 
 afterAll(async () => {
   await fleet.close();

@@ -30,9 +30,9 @@ test("the view follows what is written, also when messages come several at a tim
     // oxlint-disable-next-line no-await-in-loop -- one round after the other
     await say(round);
     // oxlint-disable-next-line no-await-in-loop
-    await expect.poll(isAnswered, { timeout: 30_000 }).toBe(true);
+    await expect.poll(isAnswered, { timeout: 60_000 }).toBe(true);
     // oxlint-disable-next-line no-await-in-loop
-    await expect.poll(fromEnd, { timeout: 10_000 }).toBeLessThan(2);
+    await expect.poll(fromEnd, { timeout: 60_000 }).toBeLessThan(2);
   }
   await log.hover();
   await page.mouse.wheel(0, -800);
@@ -40,9 +40,9 @@ test("the view follows what is written, also when messages come several at a tim
   await toEnd.waitFor();
   const readAt = await log.evaluate((element) => element.scrollTop);
   await say(rounds + 1);
-  await expect.poll(isAnswered, { timeout: 30_000 }).toBe(true);
+  await expect.poll(isAnswered, { timeout: 60_000 }).toBe(true);
   await view.settled();
   expect(await log.evaluate((element) => element.scrollTop)).toBe(readAt);
   await toEnd.click();
-  await expect.poll(fromEnd, { timeout: 10_000 }).toBeLessThan(2);
+  await expect.poll(fromEnd, { timeout: 60_000 }).toBeLessThan(2);
 });

@@ -89,7 +89,7 @@ test("a chat that another server runs is seen, opened to its lease, and moves wh
   expect(await sure.getByText("No other server takes chats").count()).toBe(0);
   await rig.expectAccessible(page);
   await sure.getByRole("button", { name: "Drain it" }).click();
-  await card.getByText("Drained").waitFor({ timeout: 30_000 });
+  await card.getByText("Drained").waitFor({ timeout: 60_000 });
   await card.getByText("It takes no chats any more, and can be stopped.").waitFor();
   expect(await card.getByRole("button", { name: /^Drain/ }).count()).toBe(0);
   const mine = page.getByRole("article").filter({ hasText: "answers this page" });

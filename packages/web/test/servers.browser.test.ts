@@ -86,4 +86,4 @@ test("a server that is killed and started again finds its page where it was", as
   expect(await chat.log.getByRole("heading", { name: "A long reply" }).count()).toBe(1);
   await chat.stop();
   await chat.sees("Stopped. What was said is kept.");
-}, 180_000);
+});

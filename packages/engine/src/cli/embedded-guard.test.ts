@@ -9,7 +9,7 @@ import { createDatabase } from "../postgres/database.ts";
 import { guardEmbedded } from "./embedded-guard.ts";
 import { awaitDatabase, findDatabase } from "./open-database.ts";
 
-it("starts the embedded database again when it is killed", { timeout: 60_000 }, async () => {
+it("starts the embedded database again when it is killed", async () => {
   const dataDir = await mkdtemp(join(tmpdir(), "parley-guard-"));
   const { context } = testCli({ PARLEY_DATA_DIR: dataDir });
   const { config } = loadConfig(context);

@@ -57,19 +57,15 @@ function choose(model: Model, { which, legal, n, m }: Choice, words: string): Co
   return some[which % some.length] ?? { what: "attempt", n, m };
 }
 
-test(
-  "whatever is tried in whatever order, machine and model agree (C26)",
-  { timeout: 120_000 },
-  async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(choice, { minLength: 10, maxLength: commandsMax, size: "max" }),
-        runSequence,
-      ),
-      { numRuns: sequencesMax },
-    );
-  },
-);
+test("whatever is tried in whatever order, machine and model agree (C26)", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(choice, { minLength: 10, maxLength: commandsMax, size: "max" }),
+      runSequence,
+    ),
+    { numRuns: sequencesMax },
+  );
+});
 
 async function runSequence(sequence: readonly Choice[]): Promise<void> {
   await world.sql(`delete from parley.chats`);

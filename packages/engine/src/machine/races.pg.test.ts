@@ -166,48 +166,42 @@ async function task(bundle: Bundle, random: Random): Promise<void> {
   }
 }
 
-test.each([1, 2, 3, 4])(
-  "hands and a worker on one chat, seed %d (C24)",
-  { timeout: 60_000 },
-  async (seed) => {
-    const random = seededRandom(seed);
-    const { id, chat } = await chatIn(world, "R0", { replied: false });
-    const runner_id = random.uuid();
-    let over = false;
-    const driving = drive(id, runner_id, seededRandom(`worker ${seed}`), () => over);
-    const handed = await Promise.all(
-      Array.from({ length: handsMax }, (_, n) => hand(id, `h${n}`, seededRandom(`${seed} ${n}`))),
-    );
-    over = true;
-    await driving;
+test.each([1, 2, 3, 4])("hands and a worker on one chat, seed %d (C24)", async (seed) => {
+  const random = seededRandom(seed);
+  const { id, chat } = await chatIn(world, "R0", { replied: false });
+  const runner_id = random.uuid();
+  let over = false;
+  const driving = drive(id, runner_id, seededRandom(`worker ${seed}`), () => over);
+  const handed = await Promise.all(
+    Array.from({ length: handsMax }, (_, n) => hand(id, `h${n}`, seededRandom(`${seed} ${n}`))),
+  );
+  over = true;
+  await driving;
 
-    const after = await chatRow(id);
-    const snapshots = world.published().map((commit) => commit.chat.snapshot_version);
-    expect(snapshots.toSorted((a, b) => a - b)).toEqual(
-      Array.from(
-        { length: after.snapshot_version - chat.snapshot_version },
-        (_, n) => chat.snapshot_version + 1 + n,
-      ),
-    );
-    const messages = await world.sql<MessageRow>(
-      `select * from parley.chat_messages where chat_id = $1 order by id`,
-      [id],
-    );
-    const queue = await world.database.write((tx) => readQueue(tx, id));
-    // Each message that was accepted entered history once, waits, or was cleared from the queue by an edit; none twice.
-    const entered = messages
-      .filter((message) => message.role === "user")
-      .map((m) => words(m.parts));
-    const places = [
-      ...entered,
-      ...queue.map((queued) => words(queued.parts)),
-      ...handed.flatMap((each) => each.cleared),
-    ];
-    const accepted = ["first", ...handed.flatMap((each) => each.sent)];
-    expect(places.toSorted()).toEqual(accepted.toSorted());
-    valid(messages.filter((message) => !message.deleted));
-  },
-);
+  const after = await chatRow(id);
+  const snapshots = world.published().map((commit) => commit.chat.snapshot_version);
+  expect(snapshots.toSorted((a, b) => a - b)).toEqual(
+    Array.from(
+      { length: after.snapshot_version - chat.snapshot_version },
+      (_, n) => chat.snapshot_version + 1 + n,
+    ),
+  );
+  const messages = await world.sql<MessageRow>(
+    `select * from parley.chat_messages where chat_id = $1 order by id`,
+    [id],
+  );
+  const queue = await world.database.write((tx) => readQueue(tx, id));
+  // Each message that was accepted entered history once, waits, or was cleared from the queue by an edit; none twice.
+  const entered = messages.filter((message) => message.role === "user").map((m) => words(m.parts));
+  const places = [
+    ...entered,
+    ...queue.map((queued) => words(queued.parts)),
+    ...handed.flatMap((each) => each.cleared),
+  ];
+  const accepted = ["first", ...handed.flatMap((each) => each.sent)];
+  expect(places.toSorted()).toEqual(accepted.toSorted());
+  valid(messages.filter((message) => !message.deleted));
+});
 
 /** Every call is answered, once, before the next user's or assistant's message. */
 function valid(history: readonly MessageRow[]): void {

@@ -415,7 +415,7 @@ test("whatever happens, and however much of it at once, what is spent and reserv
     ),
     { numRuns: 25 },
   );
-}, 120_000);
+});
 
 /** A stop from above came first. */
 function unlessRejected(error: unknown): void {

@@ -20,77 +20,70 @@ const chatsMax = 8;
  * Users, models, tools, crashes and broken sessions at random. Whatever happened: every turn comes to an end, every
  * message of a user is there once, history is valid for a model, and no attempt was committed twice.
  */
-test.each([1, 2, 3])(
-  "whatever happens, chats come to rest whole (seed %i)",
-  async (seed) => {
-    const random = seededRandom(seed);
-    const pick = <T>(list: readonly T[]): T => list[Math.floor(random.float() * list.length)] as T;
-    const told = new Set<string>();
-    let replicas = [await newReplica(random.float), await newReplica(random.float)];
-    const chats: string[] = [];
-    let sent = 0;
+test.each([1, 2, 3])("whatever happens, chats come to rest whole (seed %i)", async (seed) => {
+  const random = seededRandom(seed);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random.float() * list.length)] as T;
+  const told = new Set<string>();
+  let replicas = [await newReplica(random.float), await newReplica(random.float)];
+  const chats: string[] = [];
+  let sent = 0;
 
-    const say = (): string => {
-      const text = `message ${++sent}`;
-      told.add(text);
-      return text;
-    };
-    /** What a user asks for may be refused, and then it was never there. */
-    const attempt = async (text: string | null, what: Promise<unknown>): Promise<void> => {
-      try {
-        await what;
-      } catch (error) {
-        if (!(error instanceof ParleyError)) throw error;
-        // Perhaps it is there, perhaps not.
-        if (text !== null) told.delete(text);
-      }
-    };
+  const say = (): string => {
+    const text = `message ${++sent}`;
+    told.add(text);
+    return text;
+  };
+  /** What a user asks for may be refused, and then it was never there. */
+  const attempt = async (text: string | null, what: Promise<unknown>): Promise<void> => {
+    try {
+      await what;
+    } catch (error) {
+      if (!(error instanceof ParleyError)) throw error;
+      // Perhaps it is there, perhaps not.
+      if (text !== null) told.delete(text);
+    }
+  };
 
-    for (let action = 0; action < actionsMax; action++) {
-      const replica = pick(replicas);
-      const dice = random.float();
-      if (chats.length < chatsMax && dice < 0.15) {
-        const text = say();
-        chats.push(await replica.create(text, {}, random.float() < 0.7));
-      } else if (chats.length === 0) {
-        continue;
-      } else if (dice < 0.5) {
-        const text = say();
-        const manner = pick(["queue", "steer", "interrupt"] as const);
-        await attempt(text, replica.send(pick(chats), text, manner));
-      } else if (dice < 0.65) {
-        await attempt(null, replica.interrupt(pick(chats), random.float() < 0.3));
-      } else if (dice < 0.72) {
-        await cluster.rows(`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and pid <> pg_backend_pid() and application_name = 'parley'
+  for (let action = 0; action < actionsMax; action++) {
+    const replica = pick(replicas);
+    const dice = random.float();
+    if (chats.length < chatsMax && dice < 0.15) {
+      const text = say();
+      chats.push(await replica.create(text, {}, random.float() < 0.7));
+    } else if (chats.length === 0) {
+      continue;
+    } else if (dice < 0.5) {
+      const text = say();
+      const manner = pick(["queue", "steer", "interrupt"] as const);
+      await attempt(text, replica.send(pick(chats), text, manner));
+    } else if (dice < 0.65) {
+      await attempt(null, replica.interrupt(pick(chats), random.float() < 0.3));
+    } else if (dice < 0.72) {
+      await cluster.rows(`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and application_name like 'parley%'
           and query not like '%pg_stat_activity%' limit 3`);
-      } else if (dice < 0.76) {
-        await replica.kill();
-        replicas = [
-          ...replicas.filter((other) => other !== replica),
-          await newReplica(random.float),
-        ];
-      } else {
-        for (const each of replicas) await each.clock.advance(100 + random.float() * 400);
-      }
+    } else if (dice < 0.76) {
+      await replica.kill();
+      replicas = [...replicas.filter((other) => other !== replica), await newReplica(random.float)];
+    } else {
+      for (const each of replicas) await each.clock.advance(100 + random.float() * 400);
     }
+  }
 
-    await settle(replicas, chats);
-    for (const id of chats) {
-      const history = await cluster.history(id);
-      checkHistory(history);
-      const queued = await cluster.rows<{ parts: MessageRow["parts"] }>(
-        `select parts from parley.chat_queue where chat_id = '${id}'`,
-      );
-      const texts = [...history.filter(({ role }) => role === "user"), ...queued].map(textOf);
-      expect(new Set(texts).size).toBe(texts.length);
-      for (const text of texts) told.delete(text);
-    }
-    expect([...told]).toEqual([]);
-    expect(ranTwice).toEqual([]);
-  },
-  60_000,
-);
+  await settle(replicas, chats);
+  for (const id of chats) {
+    const history = await cluster.history(id);
+    checkHistory(history);
+    const queued = await cluster.rows<{ parts: MessageRow["parts"] }>(
+      `select parts from parley.chat_queue where chat_id = '${id}'`,
+    );
+    const texts = [...history.filter(({ role }) => role === "user"), ...queued].map(textOf);
+    expect(new Set(texts).size).toBe(texts.length);
+    for (const text of texts) told.delete(text);
+  }
+  expect([...told]).toEqual([]);
+  expect(ranTwice).toEqual([]);
+});
 
 function textOf({ parts }: Pick<MessageRow, "parts">): string {
   const [part] = parts;

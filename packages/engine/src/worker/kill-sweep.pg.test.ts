@@ -161,4 +161,4 @@ test("a replica killed between any two things that it asks of the database: the 
   // Killed with its result in the ledger, and without: the sweep has been on both sides.
   const both = ["finished, ran", "unknown, ran"];
   expect([...outcomes]).toEqual(expect.arrayContaining(both));
-}, 240_000);
+});

@@ -8,7 +8,9 @@ import { createClient, ParleyApiError, ParleyNetworkError, type Client } from "@
 import pg from "pg";
 import type { Random } from "../../src/lib/random.ts";
 import { startEmbedded, type EmbeddedServer } from "../../src/postgres/embedded.ts";
+import { isFatal, isSqlStateError, isTransient } from "../../src/postgres/errors.ts";
 import { createDatabaseProxy, type DatabaseProxy } from "../database-proxy.ts";
+import { eventually } from "../eventually.ts";
 import { createNetworkProxy, type NetworkProxy } from "../network-proxy.ts";
 import {
   databaseUrl,
@@ -24,7 +26,7 @@ export interface Fleet {
   readonly database: EmbeddedServer & { readonly clusterDir: string };
   /** Between replicas and database, where it was asked for. */
   readonly proxy: DatabaseProxy | null;
-  /** SQL from outside. */
+  /** SQL from outside; a server that stops, recovers or is away is asked again until it answers. */
   sql<R extends pg.QueryResultRow>(text: string): Promise<R[]>;
   /** Asks any replica, another one where that is away, with the same key: the wish takes effect once. */
   anywhere<T>(wish: (client: Client) => Promise<T>): Promise<T>;
@@ -76,7 +78,7 @@ export interface FleetOptions {
 }
 
 /** On a machine that has other things to do a replica may take half a minute to come back. */
-const wishMsMax = 60_000;
+const wishMsMax = 120_000;
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const folder = await temporaryFolder();
@@ -121,7 +123,15 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     proxy,
     any,
     again,
-    sql: async <R extends pg.QueryResultRow>(text: string) => (await session.query<R>(text)).rows,
+    sql: async <R extends pg.QueryResultRow>(text: string) =>
+      await eventually("the database answers", async () => {
+        try {
+          return (await session.query<R>(text)).rows;
+        } catch (error) {
+          if (isOfStatement(error)) throw error;
+          return undefined;
+        }
+      }),
     async anywhere(wish) {
       const until = performance.now() + wishMsMax;
       for (;;) {
@@ -158,6 +168,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       await folder.remove();
     },
   };
+}
+
+/** Whether the server has refused the statement itself: all else is how one says that it is not there. */
+function isOfStatement(error: unknown): boolean {
+  return isSqlStateError(error) && !isFatal(error) && !isTransient(error);
 }
 
 /** Whether the same wish may be granted elsewhere, or a moment later. */

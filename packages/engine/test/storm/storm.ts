@@ -22,8 +22,11 @@ export interface StormOptions {
   readonly liveMsMax: number;
 }
 
-/** How long everything may take to come to rest after the last wish: the lease of a replica that was killed, and a poll. */
-const restMsMax = 45_000;
+/**
+ * How long everything may take to come to rest after the last wish: the lease of a replica that was killed, a poll, and as
+ * much again and more on a machine that has other things to do.
+ */
+const restMsMax = 120_000;
 const replicas = 3;
 
 /** Returns every fault found; prints its figures. */
@@ -126,7 +129,7 @@ async function rest(fleet: Fleet, lives: readonly Life[]): Promise<string[]> {
       async (screen) =>
         await screen.until(
           (t) => isIdle(t) && t.messages.at(-1)?.id === lastIds.get(screen.chatId),
-          20_000,
+          restMsMax,
         ),
     ),
   );

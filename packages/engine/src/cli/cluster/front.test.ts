@@ -181,7 +181,7 @@ test("one that hangs loses its streams and gets no more requests until it answer
   a.ready = 200;
   await eventually("it is back", () => seen.includes("1 ready"));
   expect(new Set([await get(url), await get(url)])).toEqual(new Set(["a", "b"]));
-}, 20_000);
+});
 
 test("with nobody there it says so, in a way that clients try again", async () => {
   const { url, port } = await front([]);

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Cluster, type Replica } from "../../../test/replica.ts";
 import { calls, hangs, ScriptedModels, type Speaker } from "../../../test/scripted-models.ts";
 import { completeRequiresAction } from "../../machine/transitions/complete-requires-action.ts";
@@ -170,17 +170,21 @@ describe("the limit of a deployment", () => {
     const [taken, commit] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const first = a.machine.transaction(async (transaction) => {
       await transaction.update(ids[0], async () => {}, { acquire: true });
+      // Its answer comes after those to all that was sent before, whether they were waited for or not.
+      await transaction.tx.exec("select 1");
       taken.resolve();
       await commit.promise;
     });
-    // Whatever the test finds: it ends.
-    onTestFinished(() => commit.resolve());
-    await taken.promise;
-    await b.machine.update(ids[1], async () => {}, { acquire: true });
-    await b.clock.advance(2_500);
-    expect(await slots()).toEqual([]);
-    commit.resolve();
-    await first;
+    try {
+      await Promise.race([taken.promise, first]);
+      await b.machine.update(ids[1], async () => {}, { acquire: true });
+      await b.clock.advance(2_500);
+      expect(await slots()).toEqual([]);
+    } finally {
+      // Whatever was found: the clean-up after the test waits for this transaction.
+      commit.resolve();
+      await first;
+    }
     await a.models.request(1);
     await b.clock.waitForTimer("acquisition.timer");
     await b.clock.advance(2_500);
@@ -360,13 +364,15 @@ describe("stopping works when everything is full", () => {
       locked.resolve();
       await gate.promise;
     });
-    onTestFinished(() => gate.resolve());
-    await locked.promise;
-    await replica.worker.start();
-    await cluster.untilIdle(id);
-    expect(await cluster.chat(other)).toMatchObject({ status: "running", worker_id: null });
-    gate.resolve();
-    await holder;
+    try {
+      await locked.promise;
+      await replica.worker.start();
+      await cluster.untilIdle(id);
+      expect(await cluster.chat(other)).toMatchObject({ status: "running", worker_id: null });
+    } finally {
+      gate.resolve();
+      await holder;
+    }
     await replica.passTime(cluster.untilIdle(other), 20);
   });
 

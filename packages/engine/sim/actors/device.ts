@@ -31,7 +31,13 @@ export class Device {
       token,
       fetch: network.fetchOf(this.process, choose, (connection) => this.#opened(connection)),
       runtime: runtimeOf(this.process, name, chance),
-      webSockets: null,
+      webSockets: network.sockets.of({
+        process: this.process,
+        choose,
+        // A browser, or another program.
+        sendsHeaders: rng.fork("kind").chance(0.5),
+        onOpen: (connection) => this.#opened(connection),
+      }),
     });
   }
 

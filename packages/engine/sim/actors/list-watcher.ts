@@ -82,7 +82,8 @@ export class ListWatcher {
   }
 
   async #read(cursor: string | undefined, signal: AbortSignal): Promise<void> {
-    const options = cursor === undefined ? { signal } : { signal, cursor };
+    const transport = this.#rng.pick(["sse", "websocket"] as const);
+    const options = { signal, transport, ...(cursor === undefined ? {} : { cursor }) };
     try {
       for await (const event of this.device.client.watch(options)) {
         if (signal.aborted) return;

@@ -90,6 +90,8 @@ export class Watcher {
   async #read(cursor: string | undefined, stop: AbortController): Promise<void> {
     const subscription = this.device.client.subscribe(this.chatId, {
       signal: stop.signal,
+      // Anew each time: a cursor is good on either.
+      transport: this.#rng.pick(["sse", "websocket"] as const),
       ...(cursor === undefined ? {} : { cursor }),
     });
     try {

@@ -4,6 +4,7 @@ import type { SimProcess } from "../process.ts";
 import type { Trace } from "../trace.ts";
 import { pipeBetween, type Pipe } from "./pipe.ts";
 import type { NetworkWeather } from "./weather.ts";
+import { WebSocketNetwork } from "./websockets.ts";
 
 type App = Parameters<HttpDoor>[0];
 
@@ -30,6 +31,7 @@ export class HttpNetwork {
   readonly #trace: Trace;
   readonly #listening = new Map<string, Listening>();
   readonly #exchanges = new Set<Exchange>();
+  readonly sockets: WebSocketNetwork;
   /** What is done to a piece of an answer on its way: for mutations. */
   onChunk: (chunk: Buffer) => readonly Buffer[] = (chunk) => [chunk];
   /** Answers that no server should give. */
@@ -39,6 +41,7 @@ export class HttpNetwork {
     this.#scheduler = scheduler;
     this.#weather = weather;
     this.#trace = trace;
+    this.sockets = new WebSocketNetwork(scheduler, weather);
   }
 
   /** The names of the replicas that can be asked now. */
@@ -47,12 +50,13 @@ export class HttpNetwork {
   }
 
   get openExchanges(): number {
-    return this.#exchanges.size;
+    return this.#exchanges.size + this.sockets.open;
   }
 
   doorOf(process: SimProcess, host: string): HttpDoor {
     return (app) => {
       this.#listening.set(host, { process, app });
+      this.sockets.listen(host, { process, server: app.server });
       return { url: `http://${host}`, port: 80 };
     };
   }
@@ -60,6 +64,7 @@ export class HttpNetwork {
   /** Nobody listens there any more; connections that are open break where `heard`, and hang otherwise. */
   close(host: string, heard = true): void {
     this.#listening.delete(host);
+    this.sockets.close(host, heard);
     for (const exchange of this.#exchanges) {
       if (exchange.host === host && heard) exchange.reset("the server is gone");
     }
@@ -67,7 +72,7 @@ export class HttpNetwork {
 
   /** Breaks open connections of this client, or to this host, at both ends. */
   drop(which: { readonly client?: SimProcess; readonly host?: string }): number {
-    let dropped = 0;
+    let dropped = this.sockets.drop(which);
     for (const exchange of this.#exchanges) {
       if (which.client && exchange.client !== which.client) continue;
       if (which.host && exchange.host !== which.host) continue;

@@ -48,7 +48,7 @@ import { acceptWebSockets } from "./transports/upgrade.ts";
 import { isNavigation, WebApp } from "./web/web-app.ts";
 
 /** How requests come in, instead of a port: for the simulator. */
-export type HttpDoor = (app: Pick<App, "inject">) => { url: string; port: number };
+export type HttpDoor = (app: Pick<App, "inject" | "server">) => { url: string; port: number };
 
 export interface HttpServerOptions {
   readonly door?: HttpDoor;

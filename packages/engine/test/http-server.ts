@@ -59,6 +59,8 @@ export interface TestHttpServer {
   world: World;
   newCaller(options?: { isAdmin?: boolean; expiresInSeconds?: number }): Promise<TestCaller>;
   call(method: string, path: string, options?: CallOptions): Promise<TestAnswer>;
+  /** What checks schemas of formats that are asked for. */
+  readonly schemas: SchemaChecker;
   close(): Promise<void>;
 }
 
@@ -255,6 +257,7 @@ export async function startHttpServer(
     parts,
     streams,
     watch,
+    schemas,
     close: async () => {
       await server.close();
       await schemas.stop();

@@ -37,6 +37,7 @@ export const errorStatuses = {
   internal: 500,
   database_unavailable: 503,
   draining: 503,
+  unavailable: 503,
 } as const;
 
 export type ErrorCode = keyof typeof errorStatuses;

@@ -402,6 +402,21 @@ describe("a bad day", () => {
     }
   });
 
+  test("a schema that cannot be checked now is no bad request: another server is asked", async () => {
+    const server = await startHttpServer(db.database);
+    try {
+      const format = { type: "json_schema", schema: { type: "object" } };
+      const body = { content: "x", response_format: format };
+      expect((await server.call("POST", `${api}/chats`, { body })).status).toBe(201);
+      await server.schemas.stop();
+      const answer = await server.call("POST", `${api}/chats`, { body });
+      expectProblem(answer, "unavailable");
+      expect(answer.headers.get("retry-after")).toBe("1");
+    } finally {
+      await server.close();
+    }
+  });
+
   test("a commit whose answer is lost takes effect once, however often it is sent", async () => {
     const proxy = await createDatabaseProxy(db.settings);
     const database = createDatabase(proxy.settings);

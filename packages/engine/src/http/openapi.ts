@@ -156,6 +156,7 @@ const everywhere: readonly ErrorCode[] = [
   "forbidden",
   "internal",
   "database_unavailable",
+  "unavailable",
 ];
 
 interface Described {

@@ -1,7 +1,7 @@
 import type { JsonObject } from "@parley/protocol";
 import { afterAll, expect, test } from "vitest";
 import { systemClock } from "../lib/clock.ts";
-import { SchemaChecker } from "./checker.ts";
+import { SchemaChecker, SchemasUnavailable } from "./checker.ts";
 
 const checker = new SchemaChecker({ clock: systemClock });
 
@@ -62,10 +62,18 @@ test("what takes too long is ended, and what waits behind it is checked all the 
   expect(await check(person, { name: "Ada" })).toEqual({ kind: "valid" });
 });
 
-test("after it has stopped it says so", async () => {
+test("who asks a checker that stops, or has stopped, is told to try again, and nothing of the schema", async () => {
   const other = new SchemaChecker({ clock: systemClock });
-  const pending = other.check(person, "{}");
+  const pending = expect(other.check(person, "{}")).rejects.toBeInstanceOf(SchemasUnavailable);
   await other.stop();
-  expect(await pending).toMatchObject({ kind: "unusable" });
-  expect(await other.check(person, "{}")).toMatchObject({ kind: "unusable" });
+  await pending;
+  await expect(other.check(person, null)).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("so is who asks one whose thread does not come up", async () => {
+  const script = new URL("./no-such-thread.ts", import.meta.url);
+  const other = new SchemaChecker({ clock: systemClock, script });
+  await expect(other.check(person, null)).rejects.toBeInstanceOf(SchemasUnavailable);
+  await expect(other.check(person, "{}")).rejects.toMatchObject({ code: "unavailable" });
+  await other.stop();
 });

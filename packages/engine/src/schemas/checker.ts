@@ -12,6 +12,7 @@ const startMs = 20_000;
 const idleMs = 60_000;
 const heapMbMax = 128;
 const stackMbMax = 4;
+const checkingThread = new URL("./thread.ts", import.meta.url);
 /** Jobs that wait for their turn. */
 const waitingMax = 200;
 
@@ -22,9 +23,20 @@ export class TooManyChecks extends ParleyError {
   }
 }
 
+/** Nobody can check now, which says nothing of the schema: this server is stopping, or its checking thread did not come up. */
+export class SchemasUnavailable extends ParleyError {
+  constructor(reason: string) {
+    super(
+      "unavailable",
+      `Schemas cannot be checked here right now: ${reason}. Try again in a moment.`,
+    );
+  }
+}
+
 interface Waiting {
   readonly job: Job;
   readonly resolve: (verdict: Verdict) => void;
+  readonly reject: (error: SchemasUnavailable) => void;
 }
 
 /**
@@ -33,6 +45,7 @@ interface Waiting {
  */
 export class SchemaChecker {
   readonly #clock: Clock;
+  readonly #script: URL;
   readonly #waiting: Waiting[] = [];
   #thread: Worker | null = null;
   #ready = false;
@@ -41,20 +54,28 @@ export class SchemaChecker {
   #nextId = 1;
   #stopped = false;
 
-  constructor({ clock }: { readonly clock: Clock }) {
+  /** @param options.script what the thread runs, where it is another one: for tests. */
+  constructor({
+    clock,
+    script = checkingThread,
+  }: {
+    readonly clock: Clock;
+    readonly script?: URL;
+  }) {
     this.#clock = clock;
+    this.#script = script;
   }
 
   /**
    * @param value JSON; null: only whether it is a schema.
-   * @throws TooManyChecks
+   * @throws TooManyChecks, SchemasUnavailable
    */
   async check(schema: JsonObject, value: string | null): Promise<Verdict> {
-    if (this.#stopped) return { kind: "unusable", reason: "the server is stopping" };
+    if (this.#stopped) throw stopping();
     if (this.#waiting.length >= waitingMax) throw new TooManyChecks();
     const job = { id: this.#nextId++, schema: JSON.stringify(schema), value };
-    return await new Promise((resolve) => {
-      this.#waiting.push({ job, resolve });
+    return await new Promise((resolve, reject) => {
+      this.#waiting.push({ job, resolve, reject });
       this.#next();
     });
   }
@@ -64,9 +85,7 @@ export class SchemaChecker {
     const thread = this.#thread;
     const left = [...(this.#current ? [this.#current] : []), ...this.#waiting.splice(0)];
     this.#forget();
-    for (const { resolve } of left) {
-      resolve({ kind: "unusable", reason: "the server is stopping" });
-    }
+    for (const { reject } of left) reject(stopping());
     await thread?.terminate();
   }
 
@@ -86,7 +105,7 @@ export class SchemaChecker {
   }
 
   #start(): Worker {
-    const thread = new Worker(new URL("./thread.ts", import.meta.url), {
+    const thread = new Worker(this.#script, {
       env: {},
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: heapMbMax, stackSizeMb: stackMbMax },
@@ -134,9 +153,12 @@ export class SchemaChecker {
   #lost(thread: Worker, reason: string): void {
     if (thread !== this.#thread) return;
     const current = this.#current;
+    const wasReady = this.#ready;
     this.#forget();
     void thread.terminate();
-    current?.resolve({ kind: "unusable", reason });
+    // Before it had seen the schema, nothing of it can be the schema's fault.
+    if (wasReady) current?.resolve({ kind: "unusable", reason });
+    else current?.reject(new SchemasUnavailable(reason));
     if (this.#waiting.length > 0) this.#next();
   }
 
@@ -147,4 +169,8 @@ export class SchemaChecker {
     this.#ready = false;
     this.#current = null;
   }
+}
+
+function stopping(): SchemasUnavailable {
+  return new SchemasUnavailable("this server is stopping");
 }

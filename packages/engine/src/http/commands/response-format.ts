@@ -6,7 +6,7 @@ import { InvalidRequest } from "../errors.ts";
 /**
  * A schema is refused here rather than after the model has worked on it.
  *
- * @throws InvalidRequest, TooManyChecks
+ * @throws InvalidRequest, TooManyChecks, SchemasUnavailable
  */
 export async function checkResponseFormat(
   format: ResponseFormat | null | undefined,

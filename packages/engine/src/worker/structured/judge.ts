@@ -3,7 +3,6 @@ import { jsonIn } from "../../domain/json-text.ts";
 import { storableJson } from "../../lib/storable.ts";
 import type { ModelReply } from "../../models/model-port.ts";
 import type { SchemaChecker } from "../../schemas/checker.ts";
-import type { Verdict } from "../../schemas/job.ts";
 import type { Asked } from "./asked.ts";
 import { repairsMax } from "./repair.ts";
 
@@ -15,7 +14,11 @@ export function isLastWord({ parts, finish_reason }: Pick<ModelReply, "parts" | 
   );
 }
 
-/** Holds a reply to what was asked for. The part that this gives belongs at the reply's end. */
+/**
+ * Holds a reply to what was asked for. The part that this gives belongs at the reply's end.
+ *
+ * @throws what the checker throws when nothing can be checked now.
+ */
 export async function judge(
   { format, repairs }: Asked,
   { parts, finish_reason }: Pick<ModelReply, "parts" | "finish_reason">,
@@ -34,7 +37,7 @@ export async function judge(
     return { ...named, outcome: "invalid", value: null, errors: [{ path: "", message }], ...again };
   }
   const value = storableJson(found.value);
-  const verdict = await checked(format.schema, found.text, checker);
+  const verdict = await checker.check(format.schema, found.text);
   switch (verdict.kind) {
     case "valid":
       return { ...named, outcome: "valid", value };
@@ -48,18 +51,6 @@ export async function judge(
         value,
         errors: [{ path: "", message: `the schema cannot be applied: ${verdict.reason}` }],
       };
-  }
-}
-
-async function checked(
-  schema: Asked["format"]["schema"],
-  value: string,
-  checker: Pick<SchemaChecker, "check">,
-): Promise<Verdict> {
-  try {
-    return await checker.check(schema, value);
-  } catch (error) {
-    return { kind: "unusable", reason: error instanceof Error ? error.message : String(error) };
   }
 }
 

@@ -20,6 +20,7 @@ import { withFiles } from "../files/prompt-files.ts";
 import { episodeOf } from "../ports.ts";
 import { askedOf } from "../structured/asked.ts";
 import { isLastWord, judge } from "../structured/judge.ts";
+import { checkPatiently } from "../structured/patient-check.ts";
 import { repairNote } from "../structured/repair.ts";
 import type { ChatTools } from "../chat-tools.ts";
 import { advance, grown, type Next } from "./advance.ts";
@@ -101,7 +102,9 @@ async function judged(
 ): Promise<ModelReply> {
   const asked = askedOf(context, ctx.row.turn_message_id);
   if (asked === null || !isLastWord(reply)) return reply;
-  const part = await judge(asked, reply, ctx.schemas);
+  const part = await judge(asked, reply, {
+    check: async (schema, value) => await checkPatiently(ctx, schema, value),
+  });
   onPart({ ...part, index: reply.parts.length });
   return { ...reply, parts: [...reply.parts, part] };
 }

@@ -1,12 +1,7 @@
-import { foldInto, type LivePart, type Part } from "@parley/protocol";
+import type { LivePart, Part } from "@parley/protocol";
+import { Growth } from "./growth.ts";
 import type { EpisodeKey, EpisodeListener, EpisodeView } from "./ports.ts";
 import { liveFormOf, Tail } from "./tail.ts";
-
-/**
- * How many live parts are kept for readers that resume: at 50 parts a second, five seconds of absence. Whoever was away
- * for longer gets the fold instead.
- */
-export const ringPartsMax = 256;
 
 /** What the part buffer tells an episode when it grows. */
 export interface EpisodeLimits {
@@ -18,24 +13,19 @@ export interface EpisodeLimits {
   listenerFailed(error: unknown, key: EpisodeKey): void;
 }
 
-/** One episode in memory: the fold of everything said, and the last live parts as they were. No timers, no I/O. */
+/** One episode in memory: what was said, who writes it and who listens. No timers, no I/O. */
 export class Episode {
   readonly key: EpisodeKey;
   readonly #limits: EpisodeLimits;
   #runnerId: string | null = null;
-  #seq = 0;
   #closed = false;
   #truncated = false;
-  readonly #parts: Part[] = [];
   /** Bytes of each folded part, by index: a whole part replaces what its deltas weighed. */
   readonly #bytes: number[] = [];
   #bytesTotal = 0;
-  /** The part with seq s is at `(s - 1) % ringPartsMax`. */
-  readonly #ring: LivePart[] = [];
-  /** The seq before the oldest part of the ring. */
-  #ringAfter = 0;
   readonly #listeners = new Set<EpisodeListener>();
   #tail = new Tail(0);
+  readonly #growth = new Growth((part, count) => this.#tail.push(part, count));
 
   constructor(key: EpisodeKey, limits: EpisodeLimits) {
     this.key = key;
@@ -43,7 +33,7 @@ export class Episode {
   }
 
   get seq(): number {
-    return this.#seq;
+    return this.#growth.seq;
   }
 
   get closed(): boolean {
@@ -59,7 +49,7 @@ export class Episode {
   }
 
   get hasParts(): boolean {
-    return this.#parts.length > 0;
+    return this.#growth.size > 0;
   }
 
   get bytes(): number {
@@ -80,7 +70,6 @@ export class Episode {
       this.#deliver({ type: "truncated" });
       return;
     }
-    foldInto(this.#parts, part);
     this.#deliver(part);
   }
 
@@ -94,19 +83,17 @@ export class Episode {
 
   /** Content that another runner said, recovered from its checkpoint: complete, and closed. */
   adopt(seq: number, parts: readonly Part[]): void {
-    if (this.#seq > 0 || this.#closed) return;
-    this.#seq = seq;
-    this.#ringAfter = seq;
+    if (this.seq > 0 || this.#closed) return;
+    this.#growth.replace(seq, parts);
     this.#tail = new Tail(seq);
     for (const part of parts) {
       const bytes = partBytes(part);
       this.#limits.claim(bytes);
       this.#bytesTotal += bytes;
       this.#bytes.push(bytes);
-      this.#parts.push(part);
     }
     for (const listener of this.#listeners) {
-      this.#guard(listener, () => listener.snapshot(seq, [...this.#parts]));
+      this.#guard(listener, () => listener.snapshot(seq, this.#growth.parts()));
     }
     this.close();
   }
@@ -114,8 +101,8 @@ export class Episode {
   view(): EpisodeView {
     return {
       key: this.key,
-      seq: this.#seq,
-      parts: [...this.#parts],
+      seq: this.seq,
+      parts: this.#growth.parts(),
       closed: this.#closed,
       truncated: this.#truncated,
     };
@@ -123,20 +110,15 @@ export class Episode {
 
   /** The live parts after `seq`, or null where the ring does not reach back that far. */
   since(seq: number): LivePart[] | null {
-    if (seq < this.#ringAfter || seq > this.#seq) return null;
-    const parts: LivePart[] = [];
-    for (let s = seq + 1; s <= this.#seq; s++) {
-      parts.push(this.#ring[(s - 1) % ringPartsMax] as LivePart);
-    }
-    return parts;
+    return this.#growth.since(seq);
   }
 
   listen(fromSeq: number, listener: EpisodeListener): () => void {
     this.#listeners.add(listener);
-    if (this.#seq >= fromSeq) {
+    if (this.seq >= fromSeq) {
       const missed = this.since(fromSeq - 1);
       if (missed) listener.parts(fromSeq, missed);
-      else listener.snapshot(this.#seq, [...this.#parts]);
+      else listener.snapshot(this.seq, this.#growth.parts());
     }
     if (this.#closed) listener.closed();
     return () => void this.#listeners.delete(listener);
@@ -144,37 +126,40 @@ export class Episode {
 
   /** Whether `takeTail` would give something. */
   get grown(): boolean {
-    return !this.#tail.empty;
+    return this.seq > this.#growth.told || !this.#tail.empty;
   }
 
   /** What has grown since it was taken last; null when nothing has. */
   takeTail(): Tail | null {
+    this.#growth.tell();
     if (this.#tail.empty) return null;
     const tail = this.#tail;
-    this.#tail = new Tail(this.#seq);
+    this.#tail = new Tail(this.seq);
     return tail;
   }
 
   /** Everything so far, as a tail from seq 1; what `takeTail` would have given is part of it. */
   takeWhole(): { last_seq: number; live_parts: LivePart[] } {
-    this.#tail = new Tail(this.#seq);
-    return { last_seq: this.#seq, live_parts: liveFormOf(this.#parts) };
+    const live_parts = liveFormOf(this.#growth.parts());
+    this.#tail = new Tail(this.seq);
+    return { last_seq: this.seq, live_parts };
   }
 
+  /** The sockets first: what late readers and checkpoints want of the part is made after they have it. */
   #deliver(part: LivePart): void {
-    this.#seq += 1;
-    this.#ring[(this.#seq - 1) % ringPartsMax] = part;
-    if (this.#seq - this.#ringAfter > ringPartsMax) this.#ringAfter = this.#seq - ringPartsMax;
-    this.#tail.push(part);
-    if (this.#listeners.size === 0) return;
-    const parts = [part];
-    for (const listener of this.#listeners) {
-      try {
-        listener.parts(this.#seq, parts);
-      } catch (error) {
-        this.#drop(listener, error);
+    this.#growth.push(part);
+    if (this.#listeners.size > 0) {
+      const { seq } = this;
+      const parts = [part];
+      for (const listener of this.#listeners) {
+        try {
+          listener.parts(seq, parts);
+        } catch (error) {
+          this.#drop(listener, error);
+        }
       }
     }
+    this.#growth.settle();
   }
 
   #guard(listener: EpisodeListener, call: () => void): void {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { assert } from "../lib/assert.ts";
 import { silentLogger } from "../lib/logger.ts";
 import { ManualClock } from "../lib/manual-clock.ts";
-import { ringPartsMax } from "./episode.ts";
+import { ringPartsMax } from "./growth.ts";
 import { PartBuffer, type PartBufferOptions } from "./part-buffer.ts";
 import type { EpisodeKey, EpisodeListener } from "./ports.ts";
 

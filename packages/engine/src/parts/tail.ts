@@ -30,9 +30,9 @@ export class Tail {
     return this.#parts;
   }
 
-  /** The next part of the episode. */
-  push(part: LivePart): void {
-    this.#seq += 1;
+  /** The next `count` parts of the episode: one that stands for all of them. */
+  push(part: LivePart, count: number): void {
+    this.#seq += count;
     this.#add(part);
   }
 

@@ -1,18 +1,11 @@
-import { foldInto, type LivePart, type Part } from "@parley/protocol";
+import type { LivePart, Part } from "@parley/protocol";
+import { Growth } from "../../parts/growth.ts";
 import type { EpisodeKey, EpisodeView } from "../../parts/ports.ts";
-
-/** As many live parts as the owner keeps for readers that resume. */
-const ringPartsMax = 256;
 
 /** An episode of another replica, as far as it has arrived here. Pure memory. */
 export class Mirror {
   readonly #key: EpisodeKey;
-  readonly #parts: Part[] = [];
-  /** The part with seq s is at `(s - 1) % ringPartsMax`. */
-  readonly #ring: LivePart[] = [];
-  /** The seq before the oldest part of the ring. */
-  #ringAfter = 0;
-  #seq = 0;
+  readonly #growth = new Growth();
   #closed = false;
   #truncated = false;
 
@@ -21,34 +14,34 @@ export class Mirror {
   }
 
   get seq(): number {
-    return this.#seq;
+    return this.#growth.seq;
   }
 
   /**
-   * Takes what is new of it, and gives that; null where something is missing before it.
+   * Takes what is new of it, and gives that; null where something is missing before it. `settle` is due after it.
    *
    * @throws RangeError when the parts are no episode: an index was left out.
    */
   append(firstSeq: number, parts: readonly LivePart[]): readonly LivePart[] | null {
-    const known = this.#seq + 1 - firstSeq;
+    const known = this.seq + 1 - firstSeq;
     if (known < 0) return null;
     const fresh = known === 0 ? parts : parts.slice(known);
     for (const part of fresh) {
-      foldInto(this.#parts, part);
+      this.#growth.push(part);
       if (part.type === "truncated") this.#truncated = true;
-      this.#ring[this.#seq % ringPartsMax] = part;
-      this.#seq += 1;
     }
-    this.#ringAfter = Math.max(this.#ringAfter, this.#seq - ringPartsMax);
     return fresh;
+  }
+
+  /** What was taken has been passed on: now it may be folded. */
+  settle(): void {
+    this.#growth.settle();
   }
 
   /** The whole as of `seq`; false where that is known already. */
   replace(seq: number, parts: readonly Part[], truncated: boolean): boolean {
-    if (seq <= this.#seq) return false;
-    this.#parts.splice(0, this.#parts.length, ...parts);
-    this.#seq = seq;
-    this.#ringAfter = seq;
+    if (seq <= this.seq) return false;
+    this.#growth.replace(seq, parts);
     this.#truncated = truncated;
     return true;
   }
@@ -58,20 +51,17 @@ export class Mirror {
   }
 
   view(): EpisodeView | undefined {
-    if (this.#seq === 0 && !this.#closed) return undefined;
+    if (this.seq === 0 && !this.#closed) return undefined;
     return {
       key: this.#key,
-      seq: this.#seq,
-      parts: [...this.#parts],
+      seq: this.seq,
+      parts: this.#growth.parts(),
       closed: this.#closed,
       truncated: this.#truncated,
     };
   }
 
   since(seq: number): LivePart[] | null {
-    if (seq < this.#ringAfter || seq > this.#seq) return null;
-    const parts: LivePart[] = [];
-    for (let s = seq; s < this.#seq; s++) parts.push(this.#ring[s % ringPartsMax] as LivePart);
-    return parts;
+    return this.#growth.since(seq);
   }
 }

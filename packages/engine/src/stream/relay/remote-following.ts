@@ -58,9 +58,11 @@ export class RemoteFollowing implements Following {
     if (fresh === null) return false;
     const freshFrom = this.#mirror.seq + 1 - fresh.length;
     const wanted = fresh.slice(Math.max(0, this.#fromSeq - freshFrom));
-    if (wanted.length === 0) return true;
-    const wantedFrom = this.#mirror.seq + 1 - wanted.length;
-    this.#guarded(() => this.#listener.parts(wantedFrom, wanted));
+    if (wanted.length > 0) {
+      const wantedFrom = this.#mirror.seq + 1 - wanted.length;
+      this.#guarded(() => this.#listener.parts(wantedFrom, wanted));
+    }
+    this.#mirror.settle();
     return true;
   }
 

@@ -1,13 +1,10 @@
 import type { LivePart, Part } from "@parley/protocol";
-import {
-  CursorPrefix,
-  encodeCursor,
-  type CursorScope,
-  type Position,
-  type PreviewPosition,
-} from "./cursor.ts";
-import { Encoded, partPayload, Payload } from "./encode.ts";
+import { livePartJson } from "../parts/live-json.ts";
+import { encodeCursor, type CursorScope, type Position, type PreviewPosition } from "./cursor.ts";
+import { Encoded, Payload } from "./encode.ts";
+import { LiveEvent, LiveLine } from "./live-line.ts";
 import type { Planned } from "./plan.ts";
+import type { EncodedEvent } from "./ports.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /** Where subscribers differ from one another. */
@@ -25,8 +22,8 @@ export interface Members extends Place {
 
 interface Group extends Place {
   readonly members: Set<Subscriber>;
-  /** The common beginning of the cursors of live parts, for the state and episode that it was made for. */
-  prefix: { readonly of: object; readonly cursors: CursorPrefix } | null;
+  /** What its live parts have in common, for the state and episode that it was made for. */
+  live: { readonly of: object; readonly line: LiveLine } | null;
 }
 
 /** The attached subscribers of one feed: every event is serialized once for each group, its data once for all. */
@@ -59,7 +56,7 @@ export class Audience {
     subscriber.low = low;
     const name = nameOf({ low, stray });
     let group = this.#groups.get(name);
-    if (!group) this.#groups.set(name, (group = { low, stray, members: new Set(), prefix: null }));
+    if (!group) this.#groups.set(name, (group = { low, stray, members: new Set(), live: null }));
     group.members.add(subscriber);
     this.#groupOf.set(subscriber, group);
   }
@@ -99,9 +96,13 @@ export class Audience {
     );
   }
 
-  /** One live part to everybody. `stateOf(low)` names the position; its seq is `at.seq`. */
+  /** One live part to everybody. `positionOf(low)` names the position; its seq is `at.seq`. */
   sendPart(part: LivePart, at: PreviewPosition, state: object, positionOf: PositionOf): void {
-    this.#sendLive(partPayload(at, part), at, state, positionOf);
+    const json = livePartJson(part);
+    for (const group of this.#groups.values()) {
+      const line = this.#lineOf(group, at, state, positionOf);
+      sendLive(group, new LiveEvent(line, at.seq, json), at);
+    }
   }
 
   sendSnapshot(
@@ -110,20 +111,23 @@ export class Audience {
     state: object,
     positionOf: PositionOf,
   ): void {
-    this.#sendLive(new Payload("preview_snapshot", { ...at, parts }), at, state, positionOf);
-  }
-
-  #sendLive(payload: Payload, at: PreviewPosition, state: object, positionOf: PositionOf): void {
+    const payload = new Payload("preview_snapshot", { ...at, parts });
     for (const group of this.#groups.values()) {
-      if (group.prefix?.of !== state) {
-        const cursors = new CursorPrefix(this.#scope, positionOf(group.low));
-        group.prefix = { of: state, cursors };
-      }
-      const { cursors } = group.prefix;
-      const event = new Encoded(payload, () => cursors.cursor(at.seq));
-      for (const subscriber of group.members) subscriber.live(event, at);
+      const line = this.#lineOf(group, at, state, positionOf);
+      sendLive(group, new Encoded(payload, () => line.cursor(at.seq)), at);
     }
   }
+
+  #lineOf(group: Group, at: PreviewPosition, state: object, positionOf: PositionOf): LiveLine {
+    if (group.live?.of !== state) {
+      group.live = { of: state, line: new LiveLine(this.#scope, positionOf(group.low), at) };
+    }
+    return group.live.line;
+  }
+}
+
+function sendLive(group: Group, event: EncodedEvent, at: PreviewPosition): void {
+  for (const subscriber of group.members) subscriber.live(event, at);
 }
 
 /** The position of those who began at `low`, with the preview that live parts belong to. */

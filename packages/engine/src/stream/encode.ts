@@ -1,7 +1,6 @@
-import type { EventData, LivePart } from "@parley/protocol";
+import type { EventData } from "@parley/protocol";
 import { messageOf } from "../domain/representation.ts";
 import type { MessageRow } from "../domain/rows.ts";
-import type { PreviewPosition } from "./cursor.ts";
 import type { EncodedEvent } from "./ports.ts";
 
 /** What an event says, serialized once for all who get it, whatever their cursors. */
@@ -12,12 +11,10 @@ export class Payload {
   #data: unknown;
   #json: string | undefined;
 
-  /** `json`: of the data, where it is there already. */
-  constructor(type: string, data: unknown, boundary = false, json?: string) {
+  constructor(type: string, data: unknown, boundary = false) {
     this.type = type;
     this.boundary = boundary;
     this.#data = data;
-    this.#json = json;
   }
 
   json(): string {
@@ -27,13 +24,6 @@ export class Payload {
     }
     return this.#json;
   }
-}
-
-/** A live part: there are thousands a second, so nothing is made of it but its text. */
-export function partPayload(at: PreviewPosition, part: LivePart): Payload {
-  const { history_version, generation_attempt, seq } = at;
-  const json = `{"history_version":${history_version},"generation_attempt":${generation_attempt},"seq":${seq},"part":${JSON.stringify(part)}}`;
-  return new Payload("message_part", undefined, false, json);
 }
 
 /** A message is sent to many joiners over its time in the feed's memory. */

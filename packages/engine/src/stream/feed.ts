@@ -307,10 +307,12 @@ export class Feed implements WaitingFeed {
   #onParts(key: EpisodeKey, firstSeq: number, parts: readonly LivePart[]): void {
     if (this.#audience.size === 0) return;
     const { history_version, generation_attempt } = key;
-    parts.forEach((part, i) => {
-      const at = { history_version, generation_attempt, seq: firstSeq + i };
+    let seq = firstSeq;
+    for (const part of parts) {
+      const at = { history_version, generation_attempt, seq };
       this.#audience.sendPart(part, at, this.#epoch, (low) => this.#positionAt(low, at));
-    });
+      seq += 1;
+    }
     this.#repeatRetry();
   }
 

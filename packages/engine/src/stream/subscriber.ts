@@ -73,7 +73,7 @@ export class Subscriber implements Subscription {
   }
 
   /** A live part, or a snapshot, as of `at`. */
-  live(event: Encoded, at: PreviewPosition): void {
+  live(event: EncodedEvent, at: PreviewPosition): void {
     if (this.#closed || (this.#skip !== null && this.#seen(this.#skip, at))) return;
     if (this.#writable && this.#started && this.#outbox.empty && !this.#outbox.lagging) {
       this.#write([event]);

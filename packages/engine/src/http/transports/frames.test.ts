@@ -5,22 +5,31 @@ import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { EncodedEvent } from "../../stream/ports.ts";
-import { Frames, textFrame } from "./frames.ts";
+import { frameEncoding, Frames, textFrame, type Frame } from "./frames.ts";
+
+/** How often an event was asked for its text: once for each frame that is made. */
+let asked = 0;
 
 const event = (json: string): EncodedEvent => ({
   type: "message_part",
   cursor: undefined,
-  json: () => json,
+  json() {
+    asked += 1;
+    return json;
+  },
   dataJson: () => json,
 });
 
 /** What a client of the library makes of the bytes of a server. */
-async function read(...frames: readonly Buffer[]): Promise<string[]> {
+async function read(...frames: readonly Frame[]): Promise<string[]> {
   const server = createServer();
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     sockets.handleUpgrade(request, socket, head, (opened) => {
-      for (const frame of frames) socket.write(frame);
+      for (const frame of frames) {
+        if (typeof frame === "string") socket.write(frame, frameEncoding);
+        else socket.write(frame);
+      }
       opened.close();
     });
   });
@@ -47,14 +56,23 @@ test("a frame of every length form says what was put in", async () => {
 
 test("the length is that of the bytes, not of the characters", () => {
   const text = "é".repeat(100);
-  expect([...textFrame(text).subarray(0, 4)]).toEqual([0x81, 126, 0, 200]);
+  const frame = textFrame(text);
+  expect(Buffer.isBuffer(frame) && [...frame.subarray(0, 4)]).toEqual([0x81, 126, 0, 200]);
+});
+
+test("plain text stays a string of bytes, and other text does not", () => {
+  expect(textFrame("x".repeat(200))).toBe(`\x81\x7e\x00\xc8${"x".repeat(200)}`);
+  expect(textFrame("x\x7f")).toBe("\x81\x02x\x7f");
+  expect(Buffer.isBuffer(textFrame("x\x80"))).toBe(true);
 });
 
 test("the same events are framed once; other events are never mistaken for them", async () => {
   const frames = new Frames();
   const [a, b] = [event('{"n":1}'), event('{"n":2}')];
+  asked = 0;
   const first = frames.of([a]);
   expect(frames.of([a])).toBe(first);
+  expect(asked).toBe(1);
   expect(await read(first, frames.of([b]), frames.of([a, b]), frames.of([b, a]))).toEqual([
     '[{"n":1}]',
     '[{"n":2}]',
@@ -66,5 +84,8 @@ test("the same events are framed once; other events are never mistaken for them"
 test("what is large is not held on to", () => {
   const frames = new Frames();
   const large = event(JSON.stringify("x".repeat(100_000)));
-  expect(frames.of([large])).not.toBe(frames.of([large]));
+  asked = 0;
+  frames.of([large]);
+  frames.of([large]);
+  expect(asked).toBe(2);
 });

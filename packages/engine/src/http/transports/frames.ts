@@ -1,5 +1,11 @@
 import type { EncodedEvent } from "../../stream/ports.ts";
 
+/** As it is written to a socket. A string is bytes, one for each of its characters. */
+export type Frame = string | Buffer;
+
+/** How a frame that is a string is written. */
+export const frameEncoding = "latin1";
+
 /** The last frame of a message, in text. */
 const finalText = 0x81;
 const uint16Marker = 126;
@@ -11,14 +17,15 @@ const sharedBytesMax = 64 * 1024;
 /**
  * Makes WebSocket frames as a server sends them: not masked, not compressed. Those who follow the same chat are sent the
  * same events one right after the other, and get the same bytes, made once. Header and content are one piece, so that a
- * frame is one write of one buffer, where a library's `send` gives the socket two for every subscriber.
+ * frame is one write, where a library's `send` gives the socket two for every subscriber. A frame of plain text stays a
+ * string: the socket copies it to the kernel, and no buffer is made of it.
  */
 export class Frames {
   #events: readonly EncodedEvent[] = [];
-  #frame: Buffer | null = null;
+  #frame: Frame | null = null;
 
   /** A JSON array of events. */
-  of(events: readonly EncodedEvent[]): Buffer {
+  of(events: readonly EncodedEvent[]): Frame {
     if (this.#frame !== null && areSame(events, this.#events)) return this.#frame;
     const frame = textFrame(textOf(events));
     const isShared = frame.length <= sharedBytesMax;
@@ -40,20 +47,21 @@ function areSame(a: readonly EncodedEvent[], b: readonly EncodedEvent[]): boolea
 }
 
 /** RFC 6455, section 5.2. */
-export function textFrame(text: string): Buffer {
+export function textFrame(text: string): Frame {
   const bytes = Buffer.byteLength(text);
-  const header = bytes < uint16Marker ? 2 : bytes <= 0xffff ? 4 : 10;
-  const frame = Buffer.allocUnsafe(header + bytes);
-  frame[0] = finalText;
-  if (header === 2) {
-    frame[1] = bytes;
-  } else if (header === 4) {
-    frame[1] = uint16Marker;
-    frame.writeUInt16BE(bytes, 2);
-  } else {
-    frame[1] = uint64Marker;
-    frame.writeBigUInt64BE(BigInt(bytes), 2);
-  }
-  frame.write(text, header, "utf8");
+  const header = headerOf(bytes);
+  // Only in plain ASCII is a character a byte.
+  if (bytes === text.length) return String.fromCharCode(...header) + text;
+  const frame = Buffer.allocUnsafe(header.length + bytes);
+  frame.set(header);
+  frame.write(text, header.length, "utf8");
   return frame;
+}
+
+function headerOf(bytes: number): number[] {
+  if (bytes < uint16Marker) return [finalText, bytes];
+  if (bytes <= 0xffff) return [finalText, uint16Marker, bytes >> 8, bytes & 0xff];
+  const long = Buffer.alloc(8);
+  long.writeBigUInt64BE(BigInt(bytes));
+  return [finalText, uint64Marker, ...long];
 }

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import { streamCloses, type StreamCloseReason } from "@parley/protocol";
 import type { WebSocket } from "ws";
 import type { EncodedEvent } from "../../stream/ports.ts";
-import type { Frames } from "./frames.ts";
+import { frameEncoding, type Frames } from "./frames.ts";
 import type { StreamSession, Wire } from "./stream-session.ts";
 
 /** What keeps the connection alive for those who cannot see pings: browsers. */
@@ -34,7 +34,9 @@ export class WebSocketWire implements Wire {
   send(events: readonly EncodedEvent[], flushed: () => void): void {
     // After the goodbye of either side nothing may follow.
     if (this.#socket.readyState !== this.#socket.OPEN) return flushed();
-    this.#connection.write(this.#frames.of(events), flushed);
+    const frame = this.#frames.of(events);
+    if (typeof frame === "string") this.#connection.write(frame, frameEncoding, flushed);
+    else this.#connection.write(frame, flushed);
   }
 
   bufferedBytes(): number {

@@ -1,4 +1,5 @@
 import type { LivePart } from "@parley/protocol";
+import { livePartJson } from "../../parts/live-json.ts";
 import type { EpisodeListener, Following } from "../../parts/ports.ts";
 import type { RelaySocket } from "./ports.ts";
 import { encodeFrame, encodeMessage, encodeParts, frameBytesMax } from "./wire.ts";
@@ -151,7 +152,7 @@ export class Outbox {
     if (out.snapshot) return false;
     if (out.parts.length === 0) out.firstSeq = firstSeq;
     for (const part of parts) {
-      const json = JSON.stringify(part);
+      const json = livePartJson(part);
       out.parts.push(json);
       this.#gatheredBytes += json.length;
     }

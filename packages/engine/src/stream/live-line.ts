@@ -1,0 +1,56 @@
+import { CursorPrefix, type CursorScope, type Position, type PreviewPosition } from "./cursor.ts";
+import type { EncodedEvent } from "./ports.ts";
+
+type Episode = Pick<PreviewPosition, "history_version" | "generation_attempt">;
+
+/** What the events of all live parts of an episode have in common, for subscribers whose cursors are the same. */
+export class LiveLine {
+  readonly #cursors: CursorPrefix;
+  /** What stands before the seq in the data. */
+  readonly #data: string;
+
+  /** `position`: of the episode's parts, but for their seq. */
+  constructor(scope: CursorScope, position: Position, episode: Episode) {
+    const { history_version, generation_attempt } = episode;
+    this.#cursors = new CursorPrefix(scope, position);
+    this.#data = `{"history_version":${history_version},"generation_attempt":${generation_attempt},"seq":`;
+  }
+
+  cursor(seq: number): string {
+    return this.#cursors.cursor(seq);
+  }
+
+  dataJson(seq: number, part: string): string {
+    return `${this.#data}${seq},"part":${part}}`;
+  }
+}
+
+/** One live part, for those on one line. There are thousands a second, so nothing is made of it but its text. */
+export class LiveEvent implements EncodedEvent {
+  readonly type = "message_part";
+  readonly #line: LiveLine;
+  readonly #seq: number;
+  readonly #part: string;
+  #json: string | undefined;
+
+  /** `part`: its JSON. */
+  constructor(line: LiveLine, seq: number, part: string) {
+    this.#line = line;
+    this.#seq = seq;
+    this.#part = part;
+  }
+
+  get cursor(): string {
+    return this.#line.cursor(this.#seq);
+  }
+
+  json(): string {
+    // Cursors are made of letters, digits, dots and dashes: nothing to escape.
+    this.#json ??= `{"type":"message_part","cursor":"${this.cursor}","data":${this.dataJson()}}`;
+    return this.#json;
+  }
+
+  dataJson(): string {
+    return this.#line.dataJson(this.#seq, this.#part);
+  }
+}

@@ -33,7 +33,7 @@ const help = `npm run bench -- [scenario…] [--full] [--rounds N] [--seconds S]
 
 ${scenarios.map(({ name, about, extra }) => `  ${name.padEnd(12)} ${about}${extra ? " (only when named)" : ""}`).join("\n")}
 
-  --rounds     of each contender, taken in turns: 5
+  --rounds     of each contender, taken in turns: 5, or what the scenario says
   --seconds    that each is measured in a round: 2
   --full       the sizes that outgrow two cores and twenty minutes
   --json       writes every round's figures there
@@ -43,7 +43,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     full: { type: "boolean", default: false },
-    rounds: { type: "string", default: "5" },
+    rounds: { type: "string" },
     seconds: { type: "string", default: "2" },
     json: { type: "string" },
     profile: { type: "string" },
@@ -61,13 +61,22 @@ function chosen(): Scenario[] {
   );
 }
 
+/** Twenty minutes are for all of them. */
+const scenarioMsMax = 240_000;
+
+function withRounds(options: BenchOptions, { rounds }: Scenario): BenchOptions {
+  if (values.rounds !== undefined || rounds === undefined) return options;
+  return { ...options, rounds };
+}
+
 async function main(): Promise<void> {
   if (values.help) return say(help);
   const machine = describeMachine();
   const { processor, cores, memoryGiB, system, node } = machine;
   say(`${cores} × ${processor}, ${memoryGiB} GiB, ${system}, Node ${node}\n`);
   const options: BenchOptions = {
-    rounds: Number(values.rounds),
+    rounds: Number(values.rounds ?? 5),
+    scenarioMsMax,
     roundMs: Number(values.seconds) * 1000,
     full: values.full,
     profile: values.profile ?? null,
@@ -77,7 +86,7 @@ async function main(): Promise<void> {
   for (const scenario of chosen()) {
     options.say(`${scenario.name}: ${scenario.about}`);
     // oxlint-disable-next-line no-await-in-loop
-    for (const result of await scenario.run(options)) {
+    for (const result of await scenario.run(withRounds(options, scenario))) {
       results.push(result);
       say(tableOf(result));
     }

@@ -30,6 +30,16 @@ export class BenchModels implements ModelPort {
     this.#pacer.start(gapMs, [...this.#speaking.keys()]);
   }
 
+  /** Says nothing more for now. */
+  pause(): void {
+    this.#pacer.stop();
+  }
+
+  /** One part in every reply under way. */
+  say(text: string): void {
+    for (const say of this.#speaking.keys()) say(stamped(text));
+  }
+
   stop(): void {
     this.#pacer.stop();
     for (const end of this.#speaking.values()) end();

@@ -1,6 +1,8 @@
-import { Agent, request } from "node:http";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { quantiles, type Quantiles } from "../rig/figures.ts";
+import { ask, bearer } from "../rig/http.ts";
 import { answer } from "../rig/program.ts";
 import { nowMs, sleep } from "../rig/time.ts";
 
@@ -9,8 +11,10 @@ import { nowMs, sleep } from "../rig/time.ts";
 export interface Place {
   /** Where messages are posted. */
   readonly post: string;
-  /** Where the chat is followed. */
-  readonly stream: string;
+  /** Where the chat is followed; absent: the answer to the message is the stream. */
+  readonly stream?: string;
+  /** What is posted, where it is not the message's content. */
+  readonly body?: unknown;
   readonly token?: string;
   readonly model?: string;
 }
@@ -36,33 +40,29 @@ export interface Lived {
 /** Longer than the slowest machine takes for a turn. */
 const turnMsMax = 30_000;
 /** Text with the moment at which it was made, live or as part of a preview. */
-const word = ':"t=';
+const word = /: ?"t=/;
 const reply = /"type":"message",.*"role":"assistant"/;
-
-const agent = new Agent({ keepAlive: true });
 
 class Person {
   readonly #place: Place;
   #onFrame: (text: string, at: number) => void = () => {};
   #socket: WebSocket | null = null;
-  cursor: string | undefined;
 
   constructor(place: Place) {
     this.#place = place;
   }
 
-  async open(stream = this.#place.stream): Promise<void> {
+  async open(): Promise<void> {
+    const { stream } = this.#place;
+    if (stream === undefined) return;
     const { token } = this.#place;
-    const resumed = this.cursor === undefined ? stream : `${stream}?cursor=${this.cursor}`;
-    const socket = new WebSocket(resumed, {
+    const socket = new WebSocket(stream, {
       perMessageDeflate: false,
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      headers: bearer(token),
     });
     this.#socket = socket;
     socket.on("message", (data: Buffer) => {
       const text = data.toString("utf8");
-      const at = text.lastIndexOf('"cursor":"');
-      if (at >= 0) this.cursor = text.slice(at + 10, text.indexOf('"', at + 10));
       this.#onFrame(text, nowMs());
     });
     await new Promise<void>((resolve, reject) => {
@@ -83,16 +83,9 @@ class Person {
     return await seen.promise.finally(() => clearTimeout(timer));
   }
 
-  /** Everything that had been said is on the screen. */
-  async ready(stream: string): Promise<number> {
-    const ready = this.#seen((text) => text.includes('"type":"ready"'));
-    await Promise.all([this.open(stream), ready]);
-    this.#onFrame = () => {};
-    return await ready;
-  }
-
   async turn(content: string): Promise<{ first: number; whole: number }> {
-    const first = this.#seen((text) => text.includes(word));
+    if (this.#place.stream === undefined) return await this.#answered(content);
+    const first = this.#seen((text) => word.test(text));
     const whole = this.#seen((text) => reply.test(text));
     const startedAt = nowMs();
     try {
@@ -107,21 +100,30 @@ class Person {
     this.#socket?.terminate();
   }
 
-  async #post(content: string): Promise<void> {
-    const { post, token, model } = this.#place;
-    const answered = Promise.withResolvers<void>();
-    const headers = {
-      "content-type": "application/json",
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-    };
-    const call = request(post, { method: "POST", agent, headers }, (response) => {
-      response.resume();
-      if (response.statusCode === 200) response.on("end", () => answered.resolve());
-      else answered.reject(new Error(`answered ${response.statusCode}`));
+  /** A turn whose stream is the answer to its message. */
+  async #answered(content: string): Promise<{ first: number; whole: number }> {
+    const startedAt = nowMs();
+    const response = await this.#ask(content);
+    let first = NaN;
+    response.setEncoding("utf8");
+    response.on("data", (text: string) => {
+      if (Number.isNaN(first) && word.test(text)) first = nowMs() - startedAt;
     });
-    call.on("error", answered.reject);
-    call.end(JSON.stringify({ content, ...(model !== undefined && { model }) }));
-    await answered.promise;
+    await once(response, "end");
+    if (Number.isNaN(first)) throw new Error("nothing was said");
+    return { first, whole: nowMs() - startedAt };
+  }
+
+  async #post(content: string): Promise<void> {
+    const response = await this.#ask(content);
+    response.resume();
+    await once(response, "end");
+  }
+
+  async #ask(content: string): Promise<IncomingMessage> {
+    const { post, token, model, body } = this.#place;
+    const message = { content, ...(model !== undefined && { model }) };
+    return await ask(post, { body: body ?? message, headers: bearer(token) });
   }
 }
 
@@ -167,18 +169,6 @@ answer({
     await sleep(200);
   },
   live,
-  /** All at once, each with its cursor, at these addresses. The times until each had everything. */
-  async comeBack(streams: readonly string[]): Promise<Quantiles & { failures: number }> {
-    const startedAt = nowMs();
-    for (const person of people) person.close();
-    const came = await Promise.allSettled(
-      people.map(async (person, i) => await person.ready(streams[i] ?? "")),
-    );
-    const times = came.flatMap((one) =>
-      one.status === "fulfilled" ? [one.value - startedAt] : [],
-    );
-    return { ...quantiles(times), failures: came.length - times.length };
-  },
   leave() {
     for (const person of people) person.close();
     people = [];

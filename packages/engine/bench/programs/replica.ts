@@ -71,6 +71,8 @@ answer({
     await engine.drain();
   },
   start: ({ gapMs }: { gapMs: number }) => models.start(gapMs),
+  pause: () => models.pause(),
+  say: (text: string) => models.say(text),
   stop: () => models.stop(),
   watchPool() {
     waitingMax = waitingMsMax = 0;

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { chmod, mkdtemp, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import pg from "pg";
 import { createClient, type Client } from "@parley/client";
 import { hashToken } from "../../src/domain/token.ts";
 import { systemClock } from "../../src/lib/clock.ts";
@@ -16,6 +17,7 @@ import type { Place } from "../programs/people.ts";
 import type { ReplicaSettings } from "../programs/replica.ts";
 import type { Target } from "../programs/subscribers.ts";
 import { Program } from "./program.ts";
+import { processTime, type Spender } from "./spender.ts";
 import { until } from "./time.ts";
 
 /** One replica, as those who measure it see it. */
@@ -32,6 +34,8 @@ export interface Member {
 export class Cluster {
   readonly database: Database;
   readonly databaseUrl: string;
+  /** The server's own processor time. */
+  readonly postgres: Spender;
   /** Who owns every chat. */
   readonly principalId: string;
   readonly #token: string;
@@ -40,11 +44,13 @@ export class Cluster {
   private constructor(
     database: Database,
     databaseUrl: string,
+    postgres: Spender,
     token: { principalId: string; text: string },
     stops: (() => Promise<unknown>)[],
   ) {
     this.database = database;
     this.databaseUrl = databaseUrl;
+    this.postgres = postgres;
     this.principalId = token.principalId;
     this.#token = token.text;
     this.#stops = stops;
@@ -72,7 +78,11 @@ export class Cluster {
       });
     });
     const url = `postgresql://${user}@${encodeURIComponent(host)}:${port}/${name}`;
-    return new Cluster(database, url, { principalId, text }, [
+    const pid = Number(
+      (await readFile(join(folder, "db", "postgres", "postmaster.pid"), "utf8")).split("\n")[0],
+    );
+    const postgres = { name: "PostgreSQL", cpu: processTime(pid) };
+    return new Cluster(database, url, postgres, { principalId, text }, [
       async () => await rm(folder, { recursive: true, force: true }),
       async () => await server.stop(),
       async () => await database.close(),
@@ -100,6 +110,15 @@ export class Cluster {
         return { post: `${url}/api/v1/chats/${chatId}/messages`, stream, token, model };
       },
     };
+  }
+
+  /** Another database on the same server, for a peer. */
+  async extraDatabase(name: string): Promise<string> {
+    const client = new pg.Client({ connectionString: this.databaseUrl });
+    await client.connect();
+    await client.query(`create database ${name}`);
+    await client.end();
+    return this.databaseUrl.replace(/[^/]+$/, name);
   }
 
   async stop(): Promise<void> {

@@ -3,8 +3,8 @@ import { nowMs } from "./time.ts";
 const words = "lorem ipsum dolor sit amet consectetur adipi";
 
 /** A piece of text as models send them, with the moment at which it was made: about 60 bytes. */
-export function stamped(): string {
-  return `t=${nowMs().toFixed(3)};${words}`;
+export function stamped(said = words): string {
+  return `t=${nowMs().toFixed(3)};${said}`;
 }
 
 /** What stands before the moment in a live part, on every contender's wire. */

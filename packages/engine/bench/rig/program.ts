@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import type { Spender } from "./spender.ts";
 
 /** What one process asks of another: by name, one JSON value in, one out. */
 type Handler = (input: never) => unknown;
@@ -19,8 +20,11 @@ interface Answer {
 /** Nothing that is asked of a program takes longer, on the slowest machine. */
 const answerMsMax = 120_000;
 
+/** A program that does not come up in this is not measured. */
+const startMsMax = 60_000;
+
 /** A contender, or a generator of load, in a process of its own. */
-export class Program {
+export class Program implements Spender {
   readonly name: string;
   readonly #child: ChildProcess;
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>();
@@ -44,7 +48,8 @@ export class Program {
     settings: Readonly<Record<string, unknown>> = {},
     name = file,
   ): Promise<Program> {
-    const path = file.endsWith(".mjs") ? `../peers/${file}` : `../programs/${file}.ts`;
+    const isPeer = file.endsWith(".mjs");
+    const path = isPeer ? `../peers/${file}` : `../programs/${file}.ts`;
     const child = fork(new URL(path, import.meta.url), [], {
       env: {
         PATH: process.env["PATH"],
@@ -52,25 +57,30 @@ export class Program {
         BENCH_SETTINGS: JSON.stringify(settings),
       },
       execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      // What peers have to say is none of the table's.
+      stdio: ["ignore", isPeer ? "ignore" : "inherit", isPeer ? "ignore" : "inherit", "ipc"],
     });
     const program = new Program(name, child);
-    await program.call("ready");
+    await program.call("ready", null, startMsMax);
     return program;
+  }
+
+  async cpu(): Promise<number> {
+    return await this.call<number>("cpu");
   }
 
   get pid(): number {
     return this.#child.pid ?? 0;
   }
 
-  async call<T = unknown>(name: string, input: unknown = null): Promise<T> {
+  async call<T = unknown>(name: string, input: unknown = null, msMax = answerMsMax): Promise<T> {
     const id = ++this.#lastId;
     const call = Promise.withResolvers<unknown>();
     this.#calls.set(id, call);
     const timer = setTimeout(() => {
       this.#calls.delete(id);
       call.reject(new Error(`${this.name} did not answer "${name}"`));
-    }, answerMsMax);
+    }, msMax);
     this.#child.send({ id, name, input } satisfies Call);
     try {
       return (await call.promise) as T;

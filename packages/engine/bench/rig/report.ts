@@ -8,13 +8,14 @@ export function tableOf({ scenario, work, outcomes, calms, notes }: Result): str
   const lines = [
     `### ${scenario}`,
     "",
-    `${work}; ${outcomes[0]?.rounds.length ?? 0} rounds.`,
+    `${work}; ${Math.max(...outcomes.map(({ rounds }) => rounds.length))} rounds.`,
     "",
     `| | ${names.join(" | ")} |`,
     `| --- |${names.map(() => " ---: |").join("")}`,
     ...outcomes.map((outcome) => {
       const cells = names.map((name) => cellOf(outcome, name, outcomes));
-      return `| ${outcome.name} | ${cells.join(" | ")} |`;
+      const failed = outcome.failure === null ? "" : ` (failed: ${outcome.failure})`;
+      return `| ${outcome.name}${failed} | ${cells.join(" | ")} |`;
     }),
     "",
     ...notes.map((note) => `${note}\n`),

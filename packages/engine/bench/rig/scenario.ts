@@ -1,8 +1,11 @@
 import { calibrate, type Calm } from "./machine.ts";
+import { nowMs } from "./time.ts";
 
 export interface BenchOptions {
   /** Of every contender, one after the other. */
   readonly rounds: number;
+  /** No round begins after this, once there are three of them. */
+  readonly scenarioMsMax: number;
   /** How long one contender is measured in one round. */
   readonly roundMs: number;
   /** What outgrows two cores and twenty minutes. */
@@ -26,6 +29,8 @@ export interface Outcome {
   readonly name: string;
   readonly against: string | null;
   readonly rounds: readonly Figures[];
+  /** Why it has no more rounds than these; null: it has all. */
+  readonly failure: string | null;
 }
 
 export interface Result {
@@ -41,6 +46,8 @@ export interface Result {
 export interface Scenario {
   readonly name: string;
   readonly about: string;
+  /** Unless the caller says how many: what its spread asks for. */
+  readonly rounds?: number;
   /** One that a plain `npm run bench` leaves out. */
   readonly extra?: boolean;
   run(options: BenchOptions): Promise<Result[]>;
@@ -48,24 +55,49 @@ export interface Scenario {
 
 /** A B C A B C …: what disturbs the machine for a while disturbs everyone alike. */
 export async function interleave(
-  { rounds, say }: Pick<BenchOptions, "rounds" | "say">,
+  { rounds, scenarioMsMax, say }: Pick<BenchOptions, "rounds" | "scenarioMsMax" | "say">,
   contenders: readonly Contender[],
 ): Promise<Pick<Result, "outcomes" | "calms">> {
-  const figures = contenders.map((): Figures[] => []);
+  const entries = contenders.map((contender): Entry => {
+    return { contender, rounds: [], failure: null };
+  });
   /* oxlint-disable no-await-in-loop */
   // Code is compiled, caches find their sizes: of everyone, and counted for no one.
-  for (const contender of contenders) await contender.measure();
+  for (const entry of entries) await attempt(entry);
+  for (const { rounds: counted } of entries) counted.length = 0;
   const calms = [calibrate()];
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, contender] of contenders.entries()) {
-      figures[i]?.push(await contender.measure());
-    }
+  const end = nowMs() + scenarioMsMax;
+  for (let round = 0; round < rounds && (round < 3 || nowMs() < end); round++) {
+    for (const entry of entries) await attempt(entry);
     calms.push(calibrate());
     say(`  round ${round + 1} of ${rounds}`);
   }
   /* oxlint-enable no-await-in-loop */
-  const outcomes = contenders.map(({ name, against }, i) => {
-    return { name, against: against ?? null, rounds: figures[i] ?? [] };
+  const outcomes = entries.map(({ contender: { name, against }, rounds: counted, failure }) => {
+    return { name, against: against ?? null, rounds: counted, failure };
   });
   return { outcomes, calms };
+}
+
+interface Entry {
+  readonly contender: Contender;
+  readonly rounds: Figures[];
+  failure: string | null;
+}
+
+/** Longer than any round takes on the slowest machine: who hangs does not hold up the others. */
+const roundMsMax = 180_000;
+
+/** Who has failed is not asked again, and the others go on. */
+async function attempt(entry: Entry): Promise<void> {
+  if (entry.failure !== null) return;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error("a round had no end")), roundMsMax);
+  try {
+    entry.rounds.push(await Promise.race([entry.contender.measure(), late.promise]));
+  } catch (error) {
+    entry.failure = (error as Error).message.split("\n")[0] ?? "";
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -5,12 +5,15 @@ import { Program } from "./program.ts";
 export interface Stage {
   readonly cluster: Cluster;
   readonly start: (file: string, settings?: Readonly<Record<string, unknown>>) => Promise<Program>;
+  /** Done when the scenario has ended. */
+  readonly onEnd: (work: () => void) => void;
 }
 
 /** A database and programs, ended with the scenario, however that ends. */
 export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T> {
   const cluster = await Cluster.start();
   const started: Program[] = [];
+  const ends: (() => void)[] = [];
   try {
     return await play({
       cluster,
@@ -19,9 +22,11 @@ export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T>
         started.push(program);
         return program;
       },
+      onEnd: (work) => void ends.push(work),
     });
   } finally {
     await Promise.all(started.map(async (program) => await program.kill()));
+    for (const end of ends) end();
     await cluster.stop();
   }
 }

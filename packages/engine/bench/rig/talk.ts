@@ -1,10 +1,10 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Received, Target } from "../programs/subscribers.ts";
 import { each, idle, type Member } from "./cluster.ts";
+import type { Peer } from "./peer.ts";
 import type { Program } from "./program.ts";
 import type { BenchOptions, Contender, Figures } from "./scenario.ts";
-import type { Stage } from "./stage.ts";
+import { cpuOf, type Spender } from "./spender.ts";
 import { nowMs, sleep, until } from "./time.ts";
 
 /** The beginning of a round, which is not measured: code is compiled, and buffers find their sizes. */
@@ -16,6 +16,8 @@ export interface Talk {
   readonly against?: string;
   /** Whose processor time counts: everything between the source and the sockets. */
   readonly servers: readonly Program[];
+  /** What they keep things in; said apart. */
+  readonly stores?: readonly Spender[];
   readonly subscribers: Program;
   begin(gapMs: number): Promise<void>;
   end(): Promise<void>;
@@ -44,28 +46,34 @@ export async function floorTalk(
   };
 }
 
-const peers = new URL("../peers/node_modules", import.meta.url);
-
-/** Durable Streams, where `npm install` was run in bench/peers; else null. */
-export async function durableStreamsTalk(
-  start: Stage["start"],
+/** Another's server; its subscribers come anew for each answer, for that is how they follow. */
+export function peerTalk(
+  peer: Peer,
+  subscribers: Program,
+  floors: { readonly local: string; readonly relayed: string },
   chats: number,
-): Promise<Talk | null> {
-  if (!existsSync(peers)) return null;
-  const file = "durable-streams.mjs";
-  const server = await start(file, { role: "server" });
-  const url = await server.call<string>("url");
-  const producer = await start(file, { role: "producer", url });
-  const subscribers = await start(file, { role: "clients", url });
-  await producer.call("create", { chats });
-  await subscribers.call("connect", { chats });
+  perChat = 1,
+): Talk {
+  const { name, servers, stores, source } = peer;
   return {
-    name: "peer: Durable Streams in memory",
-    against: "floor: two processes",
-    servers: [server, producer],
+    name,
+    against: peer.relays ? floors.relayed : floors.local,
+    servers,
+    stores,
     subscribers,
-    begin: async (gapMs) => void (await producer.call("start", { gapMs })),
-    end: async () => void (await producer.call("stop")),
+    async begin(gapMs) {
+      const targets = await peer.begin(chats);
+      await subscribers.call(
+        "connect",
+        targets.map((target): Target => ({ url: target.url, body: target.body, count: perChat })),
+      );
+      await source.call("start", { gapMs });
+    },
+    async end() {
+      await source.call("stop");
+      await subscribers.call("close");
+      await calm([...servers, ...stores]);
+    },
   };
 }
 
@@ -78,6 +86,7 @@ export async function parleyTalk(
   edge: Member,
   chatIds: readonly string[],
   perChat = 1,
+  stores: readonly Spender[] = [],
 ): Promise<Talk> {
   await subscribers.call(
     "connect",
@@ -87,6 +96,7 @@ export async function parleyTalk(
     name,
     against,
     servers: [...new Set([owner.program, edge.program])],
+    stores,
     subscribers,
     async begin(gapMs) {
       const message = { content: "Go on.", model: "bench/paced" };
@@ -103,22 +113,40 @@ export async function parleyTalk(
   };
 }
 
+/** What has piled up is none of the next contender's. */
+async function calm(spenders: readonly Spender[]): Promise<void> {
+  const end = nowMs() + calmMsMax;
+  /* oxlint-disable no-await-in-loop */
+  for (let spent = Infinity; spent > calmShare * calmStepMs * 1000 && nowMs() < end;) {
+    const before = await cpuOf(spenders);
+    await sleep(calmStepMs);
+    spent = (await cpuOf(spenders)) - before;
+  }
+  /* oxlint-enable no-await-in-loop */
+}
+
+const calmStepMs = 100;
+/** Of a core: less than a process with nothing but timers takes. */
+const calmShare = 0.2;
+const calmMsMax = 10_000;
+
 /** What one round of parts comes to: latency, and processor time of the servers for each part that was delivered. */
 export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOptions): Contender {
-  const { name, against, servers, subscribers } = talk;
+  const { name, against, servers, stores = [], subscribers } = talk;
   let round = 0;
   const measure = async (): Promise<Figures> => {
     await talk.begin(gapMs);
     const profiled = profile !== null && name.startsWith("Parley") && round++ === 1 ? servers : [];
     await Promise.all(profiled.map(async (server) => await server.call("profile")));
     await sleep(warmMs);
-    const before = await cpuOf(servers);
+    const [before, storesBefore] = [await cpuOf(servers), await cpuOf(stores)];
     await subscribers.call("begin");
     const startedAt = nowMs();
     await sleep(roundMs);
-    const [received, after] = await Promise.all([
+    const [received, after, storesAfter] = await Promise.all([
       subscribers.call<Received>("end"),
       cpuOf(servers),
+      cpuOf(stores),
     ]);
     const seconds = (nowMs() - startedAt) / 1000;
     await Promise.all(
@@ -137,14 +165,10 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
       "p95 ms": p95,
       "p99 ms": p99,
       "CPU µs per part": (after - before) / n,
+      ...(stores.length > 0 && { "store CPU µs per part": (storesAfter - storesBefore) / n }),
       "parts/s": n / seconds,
       ...(bytes > 0 && { "bytes per part": bytes / n }),
     };
   };
   return { name, measure, ...(against !== undefined && { against }) };
-}
-
-async function cpuOf(servers: readonly Program[]): Promise<number> {
-  const all = await Promise.all(servers.map(async (server) => await server.call<number>("cpu")));
-  return all.reduce((sum, each) => sum + each, 0);
 }

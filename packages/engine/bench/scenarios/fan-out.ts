@@ -1,7 +1,9 @@
+import { followed } from "../contenders/all.ts";
 import { makeChats } from "../rig/cluster.ts";
 import { interleave, type BenchOptions, type Result, type Scenario } from "../rig/scenario.ts";
 import { onStage } from "../rig/stage.ts";
-import { floorTalk, parleyTalk, talking } from "../rig/talk.ts";
+import { startPeers } from "../rig/peer.ts";
+import { floorTalk, parleyTalk, peerTalk, talking } from "../rig/talk.ts";
 
 /** Subscribers of the one chat, and the gap between its parts: some 10,000 deliveries a second, which one core can do. */
 const sizes = [
@@ -27,7 +29,8 @@ async function run(
   options: BenchOptions,
   { subscribers, gapMs }: (typeof sizes)[number],
 ): Promise<Result> {
-  return await onStage(async ({ cluster, start }) => {
+  return await onStage(async (stage) => {
+    const { cluster, start } = stage;
     const bare = await start("floor");
     const owner = await cluster.replica({}, "owner");
     const other = await cluster.replica({ env: { PARLEY_CAPACITY: "0" } }, "other");
@@ -44,14 +47,19 @@ async function run(
       await parleyTalk("Parley, same replica", floor, clients[1], owner, owner, here, n),
       await parleyTalk("Parley, another replica", floor, clients[2], owner, other, elsewhere, n),
     ];
+    const { peers, notes } = await startPeers(stage, followed);
+    for (const peer of peers) {
+      const floors = { local: floor, relayed: floor };
+      talks.push(peerTalk(peer, await start("subscribers"), floors, 1, n));
+    }
     const measured = await interleave(
       options,
       talks.map((talk) => talking(talk, gapMs, options)),
     );
     const work = `One chat with ${n} subscribers, a part of 60 bytes every ${gapMs} ms; "part" is one delivery to one subscriber`;
-    const notes = [
+    notes.unshift(
       "Deliveries that one core can make are the inverse of the processor time of one; for the other replica it counts both processes, the owner's share included.",
-    ];
+    );
     return { scenario: `fan-out to ${n}`, work, ...measured, notes };
   });
 }

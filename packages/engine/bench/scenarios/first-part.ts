@@ -1,5 +1,7 @@
 import type { Lived, Place } from "../programs/people.ts";
+import { answering } from "../contenders/all.ts";
 import { makeChats, type Member } from "../rig/cluster.ts";
+import { startPeers } from "../rig/peer.ts";
 import type { Program } from "../rig/program.ts";
 import { interleave, type Contender, type Result, type Scenario } from "../rig/scenario.ts";
 import { onStage } from "../rig/stage.ts";
@@ -12,7 +14,8 @@ export const firstPart: Scenario = {
   name: "first-part",
   about: "from a message sent to the first text of its answer on the screen",
   run: async (options) => [
-    await onStage(async ({ cluster, start }): Promise<Result> => {
+    await onStage(async (stage): Promise<Result> => {
+      const { cluster, start } = stage;
       const provider = await (await start("provider")).call<string>("url");
       const { databaseUrl } = cluster;
       const bare = await start("proxy", { provider });
@@ -38,9 +41,15 @@ export const firstPart: Scenario = {
           await chatsOf(owner, other),
         ),
       ];
+      const { peers, notes } = await startPeers(stage, answering, { provider });
+      for (const { name, places } of peers) {
+        if (places === undefined) continue;
+        const one = await contender(name, floor, await start("people"), await places(chats));
+        contenders.push(one);
+      }
       const measured = await interleave(options, contenders);
       const work = `${chats} chats, each sent one message, ${atOnce} at a time, to a provider over HTTP that answers at once`;
-      return { scenario: "first-part", work, ...measured, notes: [] };
+      return { scenario: "first-part", work, ...measured, notes };
     }),
   ],
 };

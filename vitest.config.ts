@@ -3,6 +3,7 @@ import {
   chromium,
   modelChecker,
   natsServer,
+  networkNamespaces,
   postgresServers,
   systemdAnalyze,
 } from "./test/services.ts";
@@ -53,13 +54,16 @@ export default defineConfig({
           ...timeouts,
           name: "unit",
           include: tests(".test.ts"),
-          exclude: ["**/node_modules/**", "**/*.{pg,nats,browser,systemd,spin}.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.{pg,nats,netns,browser,systemd,spin}.test.ts"],
         },
       },
       ...onPostgres,
       ...(natsServer() === undefined
         ? []
         : [{ test: { ...timeouts, name: "nats", include: tests(".nats.test.ts") } }]),
+      ...(networkNamespaces() === undefined
+        ? []
+        : [{ test: { ...timeouts, name: "netns", include: tests(".netns.test.ts") } }]),
       ...(systemdAnalyze() === undefined
         ? []
         : [{ test: { ...timeouts, name: "systemd", include: tests(".systemd.test.ts") } }]),

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { networkNamespaces } from "./services.ts";
 
 const root = join(import.meta.dirname, "..");
 const kinds = {
@@ -38,6 +39,7 @@ const { status } = spawnSync(
     ...globSync(files, { cwd: root }),
     "--project=unit",
     "--project=pg18",
+    ...(networkNamespaces() === undefined ? [] : ["--project=netns"]),
     "--no-file-parallelism",
   ],
   {

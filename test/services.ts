@@ -75,6 +75,12 @@ export function services(): Service[] {
       files: 1,
     },
     {
+      name: "network namespaces",
+      found: networkNamespaces(),
+      hint: "Debian: apt-get install iproute2 nftables, as root where namespaces are allowed",
+      files: countFiles("netns"),
+    },
+    {
       name: "ripgrep",
       found: inPath("rg"),
       hint: "Debian: apt-get install ripgrep; searches of workspaces are tested without it",
@@ -99,6 +105,28 @@ function workingBubblewrap(): string | undefined {
     return found;
   } catch {
     return undefined;
+  }
+}
+
+/** Where `ip` is, if this account may make network namespaces and lose packets in them, or undefined. */
+export function networkNamespaces(): string | undefined {
+  const found = inPath("ip") ?? inPath("ip", "/usr/sbin");
+  if (found === undefined) return undefined;
+  const name = `parley-probe-${process.pid}`;
+  const ip = (...args: string[]): void =>
+    void execFileSync(found, args, { stdio: "ignore", timeout: 10_000 });
+  try {
+    ip("netns", "add", name);
+  } catch {
+    return undefined;
+  }
+  try {
+    ip("netns", "exec", name, "nft", "add", "table", "inet", "parley");
+    return found;
+  } catch {
+    return undefined;
+  } finally {
+    ip("netns", "delete", name);
   }
 }
 

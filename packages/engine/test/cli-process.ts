@@ -69,7 +69,7 @@ export function startCli(args: readonly string[], settings: CliSettings): CliPro
     const shown = (): string => `${String(pattern)}\n--- out\n${said.out}\n--- err\n${said.err}`;
     void exited.then(({ code }) => reject(new Error(`ended with ${code} without ${shown()}`)));
     try {
-      return await within(`${args.join(" ")} says ${String(pattern)}`, promise, 60_000);
+      return await within(`${args.join(" ")} says ${String(pattern)}`, promise);
     } catch (error) {
       throw new Error(`${String(error)}: ${shown()}`, { cause: error });
     } finally {
@@ -103,6 +103,6 @@ export async function runCliProcess(
   const running = startCli(args, settings);
   if (settings.input !== undefined) running.write(settings.input);
   running.endInput();
-  const { code } = await within(`the end of ${args.join(" ")}`, running.exited, 60_000);
+  const { code } = await within(`the end of ${args.join(" ")}`, running.exited);
   return { code, out: running.out(), err: running.err() };
 }

@@ -255,8 +255,9 @@ describe("with a server that runs", () => {
 describe.concurrent("parley serve and its end", () => {
   test("SIGTERM: what runs comes to its end, new work is refused, exit 0", async (context) => {
     const home = await Home.of(context);
-    const server = await home.serve();
-    const { chat } = await server.client.createChat({ content: "hello" });
+    // Whoever waits for the whole grace is not at the end before this test is given up.
+    const server = await home.serve(["--drain-grace-seconds", "600"]);
+    const { chat } = await server.client.createChat({ content: "slow: hello" });
     const screen = onlooker(server.client, chat.id);
     context.onTestFinished(async () => await screen.close());
     await screen.until("it speaks", (t) => previewText(t).length > 10);
@@ -270,10 +271,7 @@ describe.concurrent("parley serve and its end", () => {
     });
     expect(await refused.json()).toMatchObject({ status: 503, code: "draining" });
     await screen.until("the reply is whole", settled);
-    const asked = performance.now();
     expect(await within("the end", server.exited)).toEqual({ code: 0, signal: null });
-    // Streams are asked to go within 2 s; nothing else is waited for.
-    expect(performance.now() - asked).toBeLessThan(4_500);
     expect(textOf(screen.transcript.messages[1])).toContain("Say `help`");
 
     const again = await home.serve(["--port", new URL(server.url).port]);
@@ -284,7 +282,7 @@ describe.concurrent("parley serve and its end", () => {
   test("a second SIGINT: at once, 130; the reply goes on at the next start", async (context) => {
     const home = await Home.of(context);
     const server = await home.serve();
-    const { chat } = await server.client.createChat({ content: "hello" });
+    const { chat } = await server.client.createChat({ content: "slow: hello" });
     const screen = onlooker(server.client, chat.id);
     context.onTestFinished(async () => await screen.close());
     await screen.until("it speaks", (t) => previewText(t).length > 10);

@@ -62,6 +62,7 @@ export interface ProviderServerOptions {
  */
 export async function startProviderServer(
   options: ProviderServerOptions = {},
+  host = "127.0.0.1",
 ): Promise<ProviderServer> {
   const requests: RecordedRequest[] = [];
   const waiting: { index: number; resolve: (request: RecordedRequest) => void }[] = [];
@@ -108,12 +109,12 @@ export async function startProviderServer(
     await play(typeof given === "function" ? given(request) : given, response, left);
   }
 
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   const { port } = server.address() as AddressInfo;
   return {
     requests,
     port,
-    baseURL: (protocol) => `http://127.0.0.1:${port}/${protocol === "google" ? "v1beta" : "v1"}`,
+    baseURL: (protocol) => `http://${host}:${port}/${protocol === "google" ? "v1beta" : "v1"}`,
     enqueue(protocol, script) {
       queues.set(protocol, [...(queues.get(protocol) ?? []), script]);
     },

@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 const startMsMax = 120_000;
 
 export interface ServerProcess {
-  /** `http://127.0.0.1:PORT`, without a slash at its end. */
+  /** `http://ADDRESS:PORT`, without a slash at its end; on loopback unless it was told another address. */
   readonly url: string;
   readonly port: number;
   readonly token: string;
@@ -28,6 +28,8 @@ export interface ServerSettings {
   readonly env: Record<string, string>;
   readonly token?: string;
   readonly port?: number;
+  /** What the command begins with, to run it elsewhere: in a network namespace, say. */
+  readonly within?: readonly string[];
 }
 
 /** Starts the real server as a process of its own, and waits for the address that it prints. */
@@ -35,7 +37,8 @@ export async function startServerProcess(settings: ServerSettings): Promise<Serv
   const token = settings.token ?? "parley_test_token_0123456789abcdef";
   // Never the data folder of whoever runs the tests.
   const folder = await temporaryFolder();
-  const child = spawn(process.execPath, [main, "serve"], {
+  const [command, ...args] = [...(settings.within ?? []), process.execPath, main, "serve"] as const;
+  const child = spawn(command, args, {
     env: {
       PARLEY_DATA_DIR: folder.path,
       PATH: process.env["PATH"],
@@ -86,7 +89,7 @@ async function addressOf(
     }, startMsMax);
     const read = (chunk: Buffer): void => {
       add(chunk.toString("utf8"));
-      const found = /(http:\/\/127\.0\.0\.1:\d+)\/?\?token=/.exec(output());
+      const found = /(http:\/\/[\d.]+:\d+)\/?\?token=/.exec(output());
       if (found?.[1]) {
         clearTimeout(timer);
         resolve(found[1]);

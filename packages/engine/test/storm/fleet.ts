@@ -51,7 +51,11 @@ export interface Member {
   readonly pid: number;
   readonly wires: Wires | null;
   signal(signal: NodeJS.Signals): void;
-  /** Ends it with this signal, and starts it again at the same address. */
+  /** Ends it with this signal. Returns its exit code. */
+  end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
+  /** Starts it, again at the same address. */
+  start(): Promise<void>;
+  /** Ends it, and starts it again. */
   restart(signal: "SIGKILL" | "SIGTERM"): Promise<number | null>;
   /** Adds up what the process has counted so far: once in its life, before it is ended. */
   count(): Promise<void>;
@@ -75,6 +79,17 @@ export interface FleetOptions {
   readonly throughProxy?: boolean;
   /** Each member has proxies of its own between it and the others, the clients and the database. */
   readonly throughWires?: boolean;
+  /** Another way to the database for all members. */
+  readonly through?: (settings: EmbeddedServer["settings"]) => Promise<EmbeddedServer["settings"]>;
+  /** Where a member runs: settings of its own, and what its command begins with. */
+  readonly place?: (index: number) => Place;
+  /** The address of a provider that is started here. Default: loopback. */
+  readonly providerHost?: string;
+}
+
+export interface Place {
+  readonly env: Record<string, string>;
+  readonly within: readonly string[];
 }
 
 /** On a machine that has other things to do a replica may take half a minute to come back. */
@@ -86,14 +101,16 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const embedded = await startEmbedded({ dataDir: join(folder.path, "db") });
   const { host, port, user, database } = embedded.settings;
   const proxy = options.throughProxy === true ? await createDatabaseProxy(embedded.settings) : null;
+  const { providerHost = "127.0.0.1", place = () => ({ env: {}, within: [] }) } = options;
+  const through = options.through ? await options.through(embedded.settings) : embedded.settings;
   const provider =
     options.providerPort === undefined
-      ? await startProviderProcess(options.seed)
+      ? await startProviderProcess(options.seed, providerHost)
       : { port: options.providerPort, close: () => {} };
   const env = {
-    PARLEY_DATABASE_URL: databaseUrl(proxy ?? embedded),
+    PARLEY_DATABASE_URL: databaseUrl(proxy ?? { settings: through }),
     OPENAI_API_KEY: "test-key",
-    OPENAI_BASE_URL: `http://127.0.0.1:${provider.port}/v1`,
+    OPENAI_BASE_URL: `http://${providerHost}:${provider.port}/v1`,
     PARLEY_LOG_LEVEL: "info",
     ...options.env,
   };
@@ -102,7 +119,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const dataDir = join(folder.path, `replica-${index}`);
     // oxlint-disable-next-line no-await-in-loop
     await mkdir(dataDir);
-    const member = new FleetMember(index, { ...env, PARLEY_DATA_DIR: dataDir });
+    const { env: own, within } = place(index);
+    const member = new FleetMember(index, { ...env, ...own, PARLEY_DATA_DIR: dataDir }, within);
     // oxlint-disable-next-line no-await-in-loop
     if (options.throughWires === true) await member.wire((proxy ?? embedded).settings);
     // oxlint-disable-next-line no-await-in-loop
@@ -191,10 +209,12 @@ class FleetMember implements Member {
   #client: Client | null = null;
   #up = false;
   #earlier = "";
+  readonly #within: readonly string[];
 
-  constructor(index: number, env: Record<string, string>) {
+  constructor(index: number, env: Record<string, string>, within: readonly string[]) {
     this.index = index;
     this.#env = env;
+    this.#within = within;
   }
 
   get up(): boolean {
@@ -244,7 +264,11 @@ class FleetMember implements Member {
 
   async start(): Promise<void> {
     const port = this.#server?.port;
-    const settings = { env: this.#env, ...(port === undefined ? {} : { port }) };
+    const settings = {
+      env: this.#env,
+      within: this.#within,
+      ...(port === undefined ? {} : { port }),
+    };
     this.#earlier = this.output();
     this.#server = await startServerProcess(settings);
     const { token } = this.#server;
@@ -299,9 +323,14 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function startProviderProcess(seed: string): Promise<{ port: number; close(): void }> {
+async function startProviderProcess(
+  seed: string,
+  host: string,
+): Promise<{ port: number; close(): void }> {
   const program = fileURLToPath(new URL("provider-main.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, seed], { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [program, seed, host], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   const [first] = (await once(child.stdout, "data")) as [Buffer];
   const port = Number(/port (\d+)/.exec(first.toString())?.[1]);
   return { port, close: () => child.stdin.end() };

@@ -77,7 +77,7 @@ function pause(): Step {
   };
 }
 
-const provider = await startProviderServer({ openaiChat: reply });
+const provider = await startProviderServer({ openaiChat: reply }, process.argv[3]);
 process.stdout.write(`port ${provider.port}\n`);
 // It lives as long as the one who started it.
 process.stdin.resume();

@@ -13,9 +13,10 @@ import {
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
 import type { ZodType } from "zod";
+import type { ParleyError } from "../lib/errors.ts";
 import type { Random } from "../lib/random.ts";
 import type { Caller } from "./auth/caller.ts";
-import { InvalidRequest } from "./errors.ts";
+import { HeadersTooLarge, InvalidRequest, RequestTimeout } from "./errors.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { problemOf } from "./problem.ts";
 import { endWithProblem } from "./raw-problem.ts";
@@ -59,6 +60,9 @@ const paramCharsMax = 200;
 /** A client that takes longer than this to send one request is cut off. */
 const requestTimeoutMs = 60_000;
 
+/** Of a request line with its headers: room for a cursor and a token, and for the cookies of others on the same host. */
+const headerBytesMax = 16 * 1024;
+
 const requestIdPattern = /^[\w.:-]{1,64}$/;
 
 /** Fastify with our body parser and validation; errors and routes are added by others. */
@@ -70,6 +74,7 @@ export function createApp(options: AppOptions): App {
     routerOptions: { maxParamLength: paramCharsMax },
     // Only ours is an upgrade: a proxy's or curl's offer of h2c is no reason to refuse a request.
     http: {
+      maxHeaderSize: headerBytesMax,
       shouldUpgradeCallback: (request: IncomingMessage) =>
         request.headers.upgrade?.toLowerCase() === "websocket",
     },
@@ -104,15 +109,19 @@ export function createApp(options: AppOptions): App {
 function refuseNonsense(error: NodeJS.ErrnoException, socket: Duplex, id: string): void {
   // Nobody is there to be told.
   if (error.code === "ECONNRESET" || socket.destroyed) return;
-  const problem = problemOf(new InvalidRequest("This is no HTTP request that could be read."), id);
-  const status = nonsenseStatuses[error.code ?? ""] ?? problem.status;
-  endWithProblem(socket, { ...problem, status, body: { ...problem.body, status } }, id);
+  endWithProblem(socket, problemOf(refusalOf(error.code), id), id);
 }
 
-const nonsenseStatuses: Record<string, number> = {
-  HPE_HEADER_OVERFLOW: 431,
-  ERR_HTTP_REQUEST_TIMEOUT: 408,
-};
+function refusalOf(code: string | undefined): ParleyError {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return new HeadersTooLarge(headerBytesMax);
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new RequestTimeout(requestTimeoutMs);
+    default:
+      return new InvalidRequest("This is no HTTP request that could be read.");
+  }
+}
 
 function requestId(given: string | string[] | undefined, random: Random): string {
   return typeof given === "string" && requestIdPattern.test(given) ? given : random.uuid();

@@ -339,17 +339,28 @@ describe("below HTTP", () => {
     expect(answer).toContain(`"code":"invalid_request"`);
   });
 
-  test("headers beyond reason", async () => {
-    const status = await new Promise<number | undefined>((resolve, reject) => {
-      const headers = { "x-large": "x".repeat(40_000) };
-      request(`${http.url}/healthz`, { headers }, (response) => {
-        response.resume();
-        resolve(response.statusCode);
-      })
-        .on("error", reject)
-        .end();
+  test.each([
+    ["headers", "/healthz", { "x-large": "x".repeat(40_000) }],
+    ["cookies", "/", { cookie: "a=b; ".repeat(8_000) }],
+    ["a request line", `/${"x".repeat(40_000)}`, {}],
+  ])("%s beyond reason", async (_what, path, headers) => {
+    const answer = await new Promise<{ status: number | undefined; body: string }>(
+      (resolve, reject) => {
+        request(`${http.url}${path}`, { headers, agent: false }, (response) => {
+          let body = "";
+          response.on("data", (chunk: Buffer) => (body += chunk.toString()));
+          response.on("end", () => resolve({ status: response.statusCode, body }));
+        })
+          .on("error", reject)
+          .end();
+      },
+    );
+    expect(answer.status).toBe(431);
+    expect(JSON.parse(answer.body)).toMatchObject({
+      status: 431,
+      code: "headers_too_large",
+      details: { bytes_max: 16_384 },
     });
-    expect(status).toBe(431);
   });
 
   test("an offer to speak HTTP/2 is no upgrade of ours", async () => {

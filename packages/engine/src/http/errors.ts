@@ -22,6 +22,23 @@ export class PayloadTooLarge extends ParleyError {
   }
 }
 
+/** Request line and headers together; what follows was not read. */
+export class HeadersTooLarge extends ParleyError {
+  constructor(bytesMax: number) {
+    const what = "The request line and the headers are together";
+    super("headers_too_large", `${what} larger than ${bytesMax} bytes.`, {
+      details: { bytes_max: bytesMax },
+    });
+  }
+}
+
+/** It came too slowly to be waited for. */
+export class RequestTimeout extends ParleyError {
+  constructor(waitMs: number) {
+    super("request_timeout", `The request was not whole within ${waitMs / 1000} s.`);
+  }
+}
+
 /** A body in a form that cannot be taken. */
 export class UnsupportedBody extends ParleyError {
   constructor(message: string) {

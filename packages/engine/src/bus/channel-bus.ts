@@ -7,12 +7,10 @@ import type { Random } from "../lib/random.ts";
 import { Scope } from "../lib/scope.ts";
 import { Wake } from "../lib/wake.ts";
 import type { Bus, BusListener } from "./bus.ts";
-import type { HintChannel } from "./channel.ts";
+import type { HintChannel, OpenChannel } from "./channel.ts";
 import { HintBatch } from "./hint-batch.ts";
-import { decodeHints, encodeHints } from "./wire.ts";
-
-/** Hints that wait while there is no connection. Beyond it they are dropped: the resync finds what they meant. */
-const waitingHintsMax = 10_000;
+import { announceMs, Presence } from "./presence.ts";
+import { decodeHints, encodeAnnouncement, encodeHints } from "./wire.ts";
 
 const reconnectBackoff = { baseMs: 100, maxMs: 5_000 };
 
@@ -26,7 +24,8 @@ export interface ChannelBusOptions {
 
 /**
  * The bus over a channel that may break at any time. Hints gather while a sending is under way, so that a storm of
- * commits is few messages; after every connection, the first included, everybody looks at the database.
+ * commits is few messages; after every connection, the first included, everybody looks at the database. A replica that is
+ * alone tells nobody: all that it says is that it is there.
  */
 export class ChannelBus implements Bus {
   readonly #options: ChannelBusOptions;
@@ -34,14 +33,21 @@ export class ChannelBus implements Bus {
   readonly #listeners = new Set<BusListener>();
   readonly #batch = new HintBatch();
   readonly #wake = new Wake();
+  #presence: Presence;
 
   constructor(options: ChannelBusOptions) {
     this.#options = options;
+    this.#presence = new Presence(options.clock.monotonic());
     this.#scope = new Scope((err, label) => options.logger.error({ err, label }, "the bus failed"));
   }
 
+  /** No other replica has been heard for a while: hints are not sent. */
+  get alone(): boolean {
+    return this.#presence.alone;
+  }
+
   publish(hint: ChatHint): void {
-    if (this.#batch.size >= waitingHintsMax) return;
+    if (this.#presence.alone) return;
     this.#batch.add(hint);
     this.#wake.set();
   }
@@ -80,30 +86,49 @@ export class ChannelBus implements Bus {
   }
 
   async #session(session: AbortController, connected: () => void): Promise<void> {
-    const { channel, replicaId } = this.#options;
+    const { channel, clock } = this.#options;
     const open = await channel.open({
       received: (payload) => this.#received(payload),
       lost: () => session.abort(),
     });
     try {
       connected();
+      this.#presence = new Presence(clock.monotonic());
       // What was published while nobody listened is found by looking, not by asking for it again.
       for (const listener of this.#listeners) listener.resync();
-      while (!session.signal.aborted) {
-        // oxlint-disable-next-line no-await-in-loop
-        if ((await this.#wake.wait(session.signal)) !== "set") break;
-        const payloads = encodeHints(replicaId, this.#batch.drain(), channel.payloadBytesMax);
-        // oxlint-disable-next-line no-await-in-loop
-        if (payloads.length > 0) await open.send(payloads);
-      }
+      await this.#talk(open, session.signal);
     } finally {
       await open.close();
     }
   }
 
+  /** Hints as they come, and that this replica is there. @throws what `send` throws */
+  async #talk(open: OpenChannel, signal: AbortSignal): Promise<void> {
+    const { channel, replicaId, clock } = this.#options;
+    let announceAt = clock.monotonic();
+    while (!signal.aborted) {
+      const waitMs = announceAt - clock.monotonic();
+      if (waitMs > 0) {
+        // oxlint-disable-next-line no-await-in-loop
+        const reason = await this.#wake.wait(signal, clock, waitMs, "bus.announce");
+        if (reason === "aborted") return;
+      }
+      const due = clock.monotonic() >= announceAt;
+      const payloads = encodeHints(replicaId, this.#batch.drain(), channel.payloadBytesMax);
+      if (due) payloads.push(encodeAnnouncement(replicaId));
+      // oxlint-disable-next-line no-await-in-loop
+      if (payloads.length > 0) await open.send(payloads);
+      if (!due) continue;
+      announceAt = clock.monotonic() + announceMs;
+      this.#presence.announced(clock.monotonic());
+    }
+  }
+
   #received(payload: string): void {
+    const { replicaId, clock } = this.#options;
     const batch = decodeHints(payload);
-    if (batch === null || batch.origin === this.#options.replicaId) return;
+    if (batch === null || batch.origin === replicaId) return;
+    this.#presence.heard(clock.monotonic());
     for (const hint of batch.hints) for (const listener of this.#listeners) listener.hint(hint);
   }
 }

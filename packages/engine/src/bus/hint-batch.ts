@@ -11,12 +11,16 @@ export function mergeHints(a: ChatHint, b: ChatHint): ChatHint {
   };
 }
 
+/** Chats whose hints wait, while there is no connection or it is slow. Those beyond it are found by the polls. */
+export const waitingHintsMax = 10_000;
+
 /** Hints that wait to be sent, at most one for each chat. */
 export class HintBatch {
   readonly #hints = new Map<string, ChatHint>();
 
   add(hint: ChatHint): void {
     const waiting = this.#hints.get(hint.chat_id);
+    if (waiting === undefined && this.#hints.size >= waitingHintsMax) return;
     this.#hints.set(hint.chat_id, waiting ? mergeHints(waiting, hint) : hint);
   }
 

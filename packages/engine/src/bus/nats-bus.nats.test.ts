@@ -1,6 +1,7 @@
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeBus, describeReconnection, type BusDriver } from "../../test/bus-suite.ts";
 import { startNatsServer, type NatsServer } from "../../test/nats-server.ts";
+import { describePresence } from "../../test/presence-suite.ts";
 import { systemClock } from "../lib/clock.ts";
 import { silentLogger } from "../lib/logger.ts";
 import { seededRandom } from "../lib/random.ts";
@@ -26,4 +27,25 @@ const driver: BusDriver = {
 
 describeBus(driver);
 
+describePresence(() => natsChannel(server.url));
+
 describeReconnection(driver, async () => await server.restart());
+
+test("what is being sent when the server dies is refused", async () => {
+  const lost = Promise.withResolvers<unknown>();
+  const open = await natsChannel(server.url).open({ received() {}, lost: lost.resolve });
+  server.freeze();
+  const send = async (): Promise<string> => {
+    return await open.send(["x"]).then(
+      () => "sent",
+      () => "refused",
+    );
+  };
+  const sending = send();
+  await server.goAway();
+  await lost.promise;
+  expect(await sending).toBe("refused");
+  expect(await send()).toBe("refused");
+  await open.close();
+  await server.comeBack();
+});

@@ -26,6 +26,8 @@ export function natsChannel(url: string): HintChannel {
         pingInterval: pingMs,
       });
       let over = false;
+      /** Those who wait for the server to have taken what they sent. */
+      const sending = new Set<(cause: Error) => void>();
       connection.subscribe(subject, {
         callback: (error, message) => {
           if (error === null) handlers.received(message.string());
@@ -33,13 +35,23 @@ export function natsChannel(url: string): HintChannel {
       });
       // The server knows of the subscription before anybody looks at the database: nothing falls between the two.
       await connection.flush();
-      void connection.closed().then((cause) => {
-        if (!over) handlers.lost(cause ?? new Error("the NATS connection was closed"));
+      void connection.closed().then((reason) => {
+        const cause = reason ?? new Error("the NATS connection was closed");
+        for (const refuse of sending) refuse(cause);
+        if (!over) handlers.lost(cause);
       });
       return {
         async send(payloads) {
           for (const payload of payloads) connection.publish(subject, payload);
-          await connection.flush();
+          // The client never answers a flush whose connection closes meanwhile.
+          const taken = Promise.withResolvers<void>();
+          sending.add(taken.reject);
+          connection.flush().then(taken.resolve, taken.reject);
+          try {
+            await taken.promise;
+          } finally {
+            sending.delete(taken.reject);
+          }
         },
         async close() {
           over = true;

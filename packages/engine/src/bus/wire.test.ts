@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HintBatch } from "./hint-batch.ts";
-import { decodeHints, encodeHints } from "./wire.ts";
+import { HintBatch, waitingHintsMax } from "./hint-batch.ts";
+import { decodeHints, encodeAnnouncement, encodeHints } from "./wire.ts";
 
 const hint = fc.record({
   chat_id: fc.uuid(),
@@ -46,5 +46,23 @@ describe("hints on the wire", () => {
       { chat_id, snapshot_version: 5, metadata_version: 2, unowned: true },
     ]);
     expect(batch.size).toBe(0);
+  });
+
+  test("what waits is bounded; the newest of a chat that waits is never left out", () => {
+    const batch = new HintBatch();
+    const chat = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, "0")}`;
+    const of = (n: number, snapshot_version: number): Parameters<HintBatch["add"]>[0] => {
+      return { chat_id: chat(n), snapshot_version, metadata_version: 1, unowned: false };
+    };
+    for (let n = 0; n <= waitingHintsMax; n++) batch.add(of(n, 1));
+    expect(batch.size).toBe(waitingHintsMax);
+    batch.add(of(7, 2));
+    const hints = batch.drain();
+    expect(hints).toHaveLength(waitingHintsMax);
+    expect(hints[7]).toEqual(of(7, 2));
+  });
+
+  test("an announcement says who is there, and hints at nothing", () => {
+    expect(decodeHints(encodeAnnouncement("r"))).toEqual({ origin: "r", hints: [] });
   });
 });

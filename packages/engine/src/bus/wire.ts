@@ -54,6 +54,11 @@ export function encodeHints(
   return payloads;
 }
 
+/** That the replica is there, and nothing else: no hints, which every version understands. */
+export function encodeAnnouncement(origin: string): string {
+  return `[${wireVersion},${JSON.stringify(origin)},[]]`;
+}
+
 /** Null for what is not ours, or of a version that is not next to this one. */
 export function decodeHints(payload: string): ReceivedBatch | null {
   let json: unknown;

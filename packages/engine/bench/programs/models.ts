@@ -10,9 +10,20 @@ import { unknownTraits } from "../../src/models/model-table.ts";
 import { Pacer, stamped } from "../rig/pace.ts";
 import { nowMs } from "../rig/time.ts";
 
+/** Each in a turn of the event loop of its own, as from a network. */
+async function sayFixed(say: (text: string) => void): Promise<void> {
+  for (let i = 0; i < fixedParts; i++) {
+    say("t=0;lorem ipsum dolor sit amet consectetur adipisicing elit");
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+const fixedParts = 20;
+
 /**
  * Models in the replica's own process, so that what is measured is the replica and not a provider's wire. `bench/paced`
- * speaks when it is told to, `bench/short` answers at once.
+ * speaks when it is told to, `bench/short` answers at once, `bench/fixed` says the same every time.
  */
 export class BenchModels implements ModelPort {
   readonly #pacer = new Pacer();
@@ -55,6 +66,7 @@ export class BenchModels implements ModelPort {
       onPart(part);
     };
     if (request.model === "bench/paced") await this.#whilePaced(request.signal, say);
+    else if (request.model === "bench/fixed") await sayFixed(say);
     else for (let i = 0; i < 3; i++) say(stamped());
     if (parts.length === 0) say("Nothing was asked for.");
     return {

@@ -31,6 +31,8 @@ export interface Lived {
   readonly turns: number;
   readonly failures: number;
   readonly ms: number;
+  /** That came over streams. */
+  readonly bytes: number;
   /** From the click to the first text on the screen. */
   readonly first: Quantiles;
   /** From the click to the whole answer. */
@@ -63,6 +65,7 @@ class Person {
     this.#socket = socket;
     socket.on("message", (data: Buffer) => {
       const text = data.toString("utf8");
+      bytes += data.length;
       this.#onFrame(text, nowMs());
     });
     await new Promise<void>((resolve, reject) => {
@@ -128,9 +131,11 @@ class Person {
 }
 
 let people: Person[] = [];
+let bytes = 0;
 
 async function live({ atOnce, turns = Infinity, ms = Infinity }: Wave): Promise<Lived> {
   const startedAt = nowMs();
+  bytes = 0;
   const firsts: number[] = [];
   const wholes: number[] = [];
   let failures = 0;
@@ -154,7 +159,7 @@ async function live({ atOnce, turns = Infinity, ms = Infinity }: Wave): Promise<
   await Promise.all(Array.from({ length: atOnce }, lane));
   const took = nowMs() - startedAt;
   const [first, whole] = [quantiles(firsts), quantiles(wholes)];
-  return { turns: wholes.length, failures, ms: took, first, whole };
+  return { turns: wholes.length, failures, ms: took, bytes, first, whole };
 }
 
 answer({

@@ -1,8 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { Session } from "node:inspector/promises";
+import { GCProfiler, getHeapStatistics } from "node:v8";
 import { loadConfig } from "../../src/config.ts";
 import { createEngine } from "../../src/engine.ts";
 import { systemClock } from "../../src/lib/clock.ts";
+import { ManualClock } from "../../src/lib/manual-clock.ts";
 import { silentLogger } from "../../src/lib/logger.ts";
 import { systemRandom } from "../../src/lib/random.ts";
 import { answer, settingsOf } from "../rig/program.ts";
@@ -17,9 +19,11 @@ export interface ReplicaSettings {
   readonly env?: Readonly<Record<string, string>>;
   /** Models over HTTP, as `env` names them, instead of those of the process. */
   readonly provider?: boolean;
+  /** The clock stands, so that nothing happens that goes by it: beats, polls, checkpoints, audits. */
+  readonly still?: boolean;
 }
 
-const { databaseUrl, env = {}, provider = false } = settingsOf<ReplicaSettings>();
+const { databaseUrl, env = {}, provider = false, still = false } = settingsOf<ReplicaSettings>();
 const { config } = loadConfig({
   env: {
     PARLEY_DATABASE_URL: databaseUrl,
@@ -38,13 +42,15 @@ const models = new BenchModels();
 const engine = await createEngine(config, {
   connection: { connectionString: databaseUrl },
   logger: silentLogger,
-  clock: systemClock,
+  clock: still ? new ManualClock() : systemClock,
   random: systemRandom(systemClock),
   version: "bench",
   ...(provider ? {} : { models }),
 });
 await engine.start();
 
+const collections = new GCProfiler();
+let allocatedFrom = 0;
 let profiling: Session | null = null;
 let waitingMax = 0;
 let waitingSince: number | null = null;
@@ -89,6 +95,17 @@ answer({
     globalThis.gc?.();
     const { rss, heapUsed, external } = process.memoryUsage();
     return { rss, held: heapUsed + external };
+  },
+  /** From here on, what is allocated is counted. */
+  watchHeap() {
+    globalThis.gc?.();
+    collections.start();
+    allocatedFrom = getHeapStatistics().used_heap_size;
+  },
+  /** Bytes allocated since then; null where something was collected meanwhile, and they cannot be told. */
+  allocated() {
+    const bytes = getHeapStatistics().used_heap_size - allocatedFrom;
+    return collections.stop().statistics.length === 0 ? bytes : null;
   },
   async profile() {
     profiling = new Session();

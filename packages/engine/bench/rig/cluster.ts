@@ -92,9 +92,10 @@ export class Cluster {
   async replica(
     settings: Omit<ReplicaSettings, "databaseUrl"> = {},
     name = "replica",
+    flags: readonly string[] = [],
   ): Promise<Member> {
     const { databaseUrl } = this;
-    const program = await Program.start("replica", { ...settings, databaseUrl }, name);
+    const program = await Program.start("replica", { ...settings, databaseUrl }, name, flags);
     this.#stops.push(async () => await program.kill());
     const url = await program.call<string>("url");
     const token = this.#token;

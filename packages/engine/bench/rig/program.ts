@@ -47,6 +47,7 @@ export class Program implements Spender {
     file: string,
     settings: Readonly<Record<string, unknown>> = {},
     name = file,
+    flags: readonly string[] = [],
   ): Promise<Program> {
     const isPeer = file.endsWith(".mjs");
     const path = isPeer ? `../peers/${file}` : `../programs/${file}.ts`;
@@ -56,7 +57,7 @@ export class Program implements Spender {
         HOME: process.env["HOME"],
         BENCH_SETTINGS: JSON.stringify(settings),
       },
-      execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning"],
+      execArgv: ["--expose-gc", "--disable-warning=ExperimentalWarning", ...flags],
       // What peers have to say is none of the table's.
       stdio: ["ignore", isPeer ? "ignore" : "inherit", isPeer ? "ignore" : "inherit", "ipc"],
     });

@@ -63,7 +63,10 @@ export async function interleave(
   });
   /* oxlint-disable no-await-in-loop */
   // Code is compiled, caches find their sizes: of everyone, and counted for no one.
-  for (const entry of entries) await attempt(entry);
+  for (const entry of entries) {
+    await attempt(entry);
+    say(`  ${entry.contender.name}${entry.failure === null ? "" : ` failed: ${entry.failure}`}`);
+  }
   for (const { rounds: counted } of entries) counted.length = 0;
   const calms = [calibrate()];
   const end = nowMs() + scenarioMsMax;

@@ -2,7 +2,6 @@ import { loadConfig, type Config } from "../src/config.ts";
 import { hashToken } from "../src/domain/token.ts";
 import type { ModelWeights } from "./actors/models.ts";
 import { Device } from "./actors/device.ts";
-import type { ToolRun } from "./actors/tools.ts";
 import type { Backend } from "./database/backend.ts";
 import { DatabaseServer } from "./database/server.ts";
 import { HttpNetwork } from "./network/http.ts";
@@ -27,7 +26,9 @@ export interface ClusterOptions {
   readonly modelWeights: Partial<ModelWeights>;
   readonly settings: Readonly<Record<string, string>>;
   readonly count: (kind: string) => void;
-  readonly onToolRun: (run: ToolRun) => void;
+  readonly onToolRun: Surroundings["onToolRun"];
+  readonly onModelCall: Surroundings["onModelCall"];
+  readonly onModelReply: Surroundings["onModelReply"];
   readonly onErrorLogged: (process: SimProcess, message: string, error: unknown) => void;
 }
 
@@ -78,6 +79,8 @@ export class Cluster {
       relay: this.relay,
       modelWeights: options.modelWeights,
       onToolRun: options.onToolRun,
+      onModelCall: options.onModelCall,
+      onModelReply: options.onModelReply,
       onErrorLogged: options.onErrorLogged,
     };
   }

@@ -24,6 +24,9 @@ const convergenceMs = 45_000;
 /** What is linked together lets go of each other within this after its last user has left. */
 const partingMs = 15_000;
 
+/** A client's WebSocket waits for its server's goodbye, which never comes from a machine that is gone, for half a minute. */
+const goodbyeMs = 20_000;
+
 export interface EndingDeps {
   readonly scheduler: Scheduler;
   readonly trace: Trace;
@@ -109,9 +112,18 @@ export class Ending {
   /** Everybody leaves; then the servers do. Nothing is left of either. */
   async #part(): Promise<void> {
     this.#deps.trace.add("run", "everybody leaves");
-    for (const user of this.#deps.users) for (const view of user.watchers) view.close();
+    for (const user of this.#deps.users) {
+      // A goodbye is heard by who takes what comes.
+      user.device.wake();
+      for (const view of user.watchers) view.close();
+    }
     for (const { list } of this.#deps.lists) list.close();
     await this.#quiet(partingMs);
+    const { http } = this.#deps.cluster;
+    await this.#deps.scheduler.run(
+      goodbyeMs,
+      () => this.#deps.failed() || http.openExchanges === 0,
+    );
     if (this.#deps.failed()) return;
     const check = (left: number, what: string): void =>
       this.#deps.verdict.check(
@@ -119,7 +131,7 @@ export class Ending {
         left === 0,
         () => `${left} ${what} when everybody had left`,
       );
-    check(this.#deps.cluster.http.openExchanges, "connections of clients are open");
+    check(http.openExchanges, "connections of clients are open");
     for (const host of this.#deps.cluster.hosts) this.#deps.cluster.terminate(host);
     const haveEnded = (): boolean =>
       this.#deps.cluster.replicas.length === 0 && this.#deps.cluster.database.sessions.length === 0;

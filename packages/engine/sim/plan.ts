@@ -1,5 +1,7 @@
 import { actionWeights, type Action } from "./actors/user.ts";
-import type { ModelWeights } from "./actors/models.ts";
+import { simPrices, type ModelWeights } from "./actors/models.ts";
+import type { LimitImage } from "./checkers/belongings.ts";
+import type { SpendingRules } from "./checkers/spending.ts";
 import type { SimOptions } from "./options.ts";
 import type { Rng } from "./rng.ts";
 
@@ -29,9 +31,27 @@ function settingsOf(rng: Rng): Record<string, string> {
     PARLEY_COMPACTION_PERCENT: [null, "30"],
     PARLEY_DRAIN_GRACE_SECONDS: ["5", "1"],
     PARLEY_SUB_AGENTS: ["all", "all", "off"],
+    // Short replies are reserved for, so that budgets have room for some calls and not for all.
+    PARLEY_BUDGET_REPLY_TOKENS: ["200"],
+    PARLEY_OWNER_BUDGET_PERIOD: ["total"],
+    PARLEY_OWNER_BUDGET_TOKENS: [null, null, null, "150000"],
+    PARLEY_FAMILY_BUDGET_TOKENS: [null, null, null, "20000"],
+    PARLEY_CHAT_BUDGET_TOKENS: [null, null, null, "10000"],
+    PARLEY_PRICES: [JSON.stringify(simPrices)],
+    PARLEY_FILE_UNUSED_SECONDS: [null, "60"],
   };
   const drawn = Object.entries(settings).map(([name, values]) => [name, rng.pick(values)] as const);
   return Object.fromEntries(drawn.filter((entry): entry is [string, string] => entry[1] !== null));
+}
+
+/** The budgets that these settings give to all. */
+export function standingOf({ settings }: Pick<Plan, "settings">): SpendingRules["standing"] {
+  const limit = (scope: string): LimitImage | undefined => {
+    const tokens = settings[`PARLEY_${scope}_BUDGET_TOKENS`];
+    return tokens === undefined ? undefined : { tokens: Number(tokens), usd_micros: null };
+  };
+  const [chat, family, owner] = ["CHAT", "FAMILY", "OWNER"].map(limit);
+  return { ...(chat && { chat }), ...(family && { family }), ...(owner && { owner }) };
 }
 
 /** Runs differ in kind, not only in detail: what never meets in an average run meets in some. */

@@ -2,8 +2,10 @@ import type { Config } from "../src/config.ts";
 import { createEngine } from "../src/engine.ts";
 import type { Replica } from "../src/engine/replica.ts";
 import type { Logger } from "../src/lib/logger.ts";
+import type { ModelReply, ModelRequest } from "../src/models/model-port.ts";
 import { seededRandom } from "../src/lib/random.ts";
 import { SimModels, type ModelWeights } from "./actors/models.ts";
+import { SimSchemas } from "./actors/schemas.ts";
 import { simTools, type ToolRun } from "./actors/tools.ts";
 import type { DatabaseServer } from "./database/server.ts";
 import type { DatabaseWeather } from "./database/ports.ts";
@@ -28,6 +30,8 @@ export interface Surroundings {
   readonly relay: RelayNetwork;
   readonly modelWeights: Partial<ModelWeights>;
   readonly onToolRun: (run: ToolRun) => void;
+  readonly onModelCall: (process: SimProcess, request: ModelRequest) => void;
+  readonly onModelReply: (request: ModelRequest, reply: ModelReply) => void;
   /** The engine has logged an error: one of its promises failed where nobody expected it. */
   readonly onErrorLogged: (process: SimProcess, message: string, error: unknown) => void;
 }
@@ -125,8 +129,13 @@ export class SimReplica {
         process,
         rng: rng.fork(`models ${name}`),
         weights: this.#around.modelWeights,
-        onCall: ({ model }, manner) => trace.add(name, `model ${model} ${manner}`),
+        onCall: (request, manner) => {
+          trace.add(name, `model ${request.model} ${manner}`);
+          this.#around.onModelCall(process, request);
+        },
+        onReply: (request, reply) => this.#around.onModelReply(request, reply),
       }),
+      schemas: new SimSchemas(process, rng.fork(`schemas ${name}`)),
       network: {
         http: http.doorOf(process, host),
         relay: relay.portOf(process, `ws://${name}`),

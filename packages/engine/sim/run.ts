@@ -1,3 +1,4 @@
+import { simPrices } from "./actors/models.ts";
 import { ListWatcher, type ListListener } from "./actors/list-watcher.ts";
 import { Stranger } from "./actors/stranger.ts";
 import { User, type UserListener } from "./actors/user.ts";
@@ -9,7 +10,7 @@ import { Ending } from "./ending.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { replaceGlobals } from "./globals.ts";
 import type { SimOptions } from "./options.ts";
-import { planOf } from "./plan.ts";
+import { planOf, standingOf } from "./plan.ts";
 import { createRng } from "./rng.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Trace } from "./trace.ts";
@@ -97,10 +98,12 @@ class Run {
         this.#trace.add(run.process.name, `runs ${run.tool} ${run.key}`);
         this.#checkers.onToolRun(run);
       },
+      onModelCall: (process, request) => this.#checkers.onModelCall(process, request),
+      onModelReply: (request, reply) => this.#checkers.onModelReply(request, reply),
       onErrorLogged: (process, message, error) =>
         this.#verdict.fail("answers", `${process.name} logged "${message}": ${String(error)}`),
     });
-    this.#checkers = new Checkers(this.#verdict);
+    this.#checkers = new Checkers(this.#verdict, { prices: simPrices, standing: standingOf(plan) });
     this.#cluster.database.committed.push((committed) => this.#checkers.onCommit(committed));
     this.#cluster.database.onStalled = (what, process) =>
       this.#verdict.fail("transactions", `${process.name} waits inside of a transaction: ${what}`);
@@ -115,11 +118,13 @@ class Run {
       const { id, token } = this.#cluster.principal(name, i + 1);
       // Another device of the same person: lists are looked at elsewhere than chats.
       const phone = this.#cluster.device(`${name}-phone`, token);
-      const list = new ListWatcher(`${name}/list`, phone, listener, rng.fork(`${name} list`));
+      const list = new ListWatcher(`${name}/list`, id, phone, listener, rng.fork(`${name} list`));
       this.#lists.push({ owner: id, list });
       return new User({
         name,
+        ownerId: id,
         device: this.#cluster.device(name, token),
+        other: phone,
         rng: rng.fork(name),
         weights: plan.actions,
         thinkMs: plan.thinkMs,
@@ -217,8 +222,9 @@ class Run {
   }
 
   #listener(): UserListener & ListListener {
-    const { views, queue } = this.#checkers;
+    const { views, lists, told } = this.#checkers;
     return {
+      ...told,
       onOpen: (view) => {
         this.#trace.add(view.name, `opens ${view.chatId}`);
         views.onOpen(view);
@@ -229,13 +235,12 @@ class Run {
       },
       onListEvent: (list, event) => {
         this.#trace.add(list.name, nameOf(event));
+        lists.onEvent(list, event);
       },
       onEnd: (view, error) => this.#trace.add(view.name, `ended: ${String(error)}`),
       onAction: (user, action, chatId, outcome) => {
         this.#actions[action] = (this.#actions[action] ?? 0) + 1;
         this.#trace.add(user.name, `${action} ${chatId ?? "-"}: ${outcome}`);
-        const said = /^(\S+) (entered|queued)/.exec(outcome)?.[1];
-        if (said !== undefined) queue.acknowledged(said);
       },
       onUnexpected: (user, action, error) => {
         this.#verdict.fail("answers", `${user.name}'s ${action}: ${String(error)}`);

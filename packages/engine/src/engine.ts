@@ -34,7 +34,7 @@ import type { RelayNetwork } from "./stream/relay/ports.ts";
 import { Relay, type RelayOptions } from "./stream/relay/relay.ts";
 import { ChatStreams } from "./stream/streams.ts";
 import { ChatWatch } from "./stream/watch.ts";
-import { SchemaChecker } from "./schemas/checker.ts";
+import { SchemaChecker, type Schemas } from "./schemas/checker.ts";
 import { Figures } from "./telemetry/figures.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { Titles } from "./titles/titles.ts";
@@ -68,6 +68,8 @@ export interface EngineDeps {
   readonly webRoot?: string | undefined;
   /** Instead of the providers that the configuration names: for tests and the simulator. */
   readonly models?: ModelPort;
+  /** Instead of a thread, which takes real time: for the simulator. */
+  readonly schemas?: Schemas;
   /** Instead of sockets, and of what observes a whole process: for the simulator. */
   readonly network?: EngineNetwork;
 }
@@ -201,7 +203,7 @@ function assemble(
   });
 
   // Its thread takes real time, whatever time is here.
-  const schemas = new SchemaChecker({ clock: systemClock });
+  const schemas = deps.schemas ?? new SchemaChecker({ clock: systemClock });
   const models = deps.models ?? createModels(modelSettings(config), common);
   const own = new Set(ownTools.map(({ name }) => name));
   // A deployment's own tool may have the name of one that only plays.

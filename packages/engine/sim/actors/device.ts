@@ -8,6 +8,7 @@ import type { Scheduler } from "../scheduler.ts";
 export class Device {
   readonly process: SimProcess;
   readonly client: Client;
+  readonly #fetch: ReturnType<HttpNetwork["fetchOf"]>;
   /** Connections that were opened, the newest last; bounded. */
   readonly connections: HttpConnection[] = [];
 
@@ -26,10 +27,11 @@ export class Device {
       const { hosts } = network;
       return hosts.length === 0 ? null : balancer.pick(hosts);
     };
+    this.#fetch = network.fetchOf(this.process, choose, (connection) => this.#opened(connection));
     this.client = createClient({
       baseUrl: "http://parley",
       token,
-      fetch: network.fetchOf(this.process, choose, (connection) => this.#opened(connection)),
+      fetch: this.#fetch,
       runtime: runtimeOf(this.process, name, chance),
       webSockets: network.sockets.of({
         process: this.process,
@@ -39,6 +41,22 @@ export class Device {
         onOpen: (connection) => this.#opened(connection),
       }),
     });
+  }
+
+  /** What is behind an address; null: there was no answer. */
+  async download(url: string): Promise<{ status: number; bytes: Buffer | null } | null> {
+    try {
+      const answer = await this.#fetch(url, {});
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      return { status: answer.status, bytes: answer.ok ? bytes : null };
+    } catch {
+      return null;
+    }
+  }
+
+  /** Takes again what comes, on every connection. */
+  wake(): void {
+    for (const connection of this.connections) connection.stall(false);
   }
 
   #opened(connection: HttpConnection): void {

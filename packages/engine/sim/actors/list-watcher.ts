@@ -21,6 +21,7 @@ export interface ListListener {
 /** Somebody's list of chats, kept open for a while at a time; each visit goes on from a place seen before, not always the last. */
 export class ListWatcher {
   readonly name: string;
+  readonly ownerId: string;
   readonly device: Device;
   readonly #rng: Rng;
   readonly #listener: ListListener;
@@ -30,8 +31,9 @@ export class ListWatcher {
   #stop: AbortController | null = null;
   #resting = false;
 
-  constructor(name: string, device: Device, listener: ListListener, rng: Rng) {
+  constructor(name: string, ownerId: string, device: Device, listener: ListListener, rng: Rng) {
     this.name = name;
+    this.ownerId = ownerId;
     this.device = device;
     this.#listener = listener;
     this.#rng = rng;

@@ -1,4 +1,10 @@
-import { foldInto, type FinishReason, type LivePart, type Part } from "@parley/protocol";
+import {
+  foldInto,
+  type FinishReason,
+  type LivePart,
+  type Part,
+  type Usage,
+} from "@parley/protocol";
 import { onAbort } from "../../src/lib/abort.ts";
 import {
   ModelError,
@@ -31,6 +37,15 @@ const silenceMs = 12_000;
 const retryable = ["overloaded", "rate_limit", "timeout", "network", "server"] as const;
 const final = ["auth", "invalid_request", "content_filter", "quota", "context_overflow"] as const;
 
+/** Tools that wait for somebody. */
+const asksPeople: ReadonlySet<string> = new Set(["deploy", "ask"]);
+
+/** What each costs, in US dollars per million tokens. */
+export const simPrices = {
+  "sim/large": { input: 3, output: 15 },
+  "sim/small": { input: 0.3, output: 1.2 },
+} as const;
+
 /** Windows small enough that long chats are compacted. */
 const windows: Readonly<Record<string, number>> = { "sim/large": 200_000, "sim/small": 1_500 };
 
@@ -39,6 +54,7 @@ export interface SimModelsOptions {
   readonly rng: Rng;
   readonly weights?: Partial<ModelWeights>;
   readonly onCall?: (request: ModelRequest, manner: string) => void;
+  readonly onReply?: (request: ModelRequest, reply: ModelReply) => void;
 }
 
 /** Model providers as one replica sees them: what they answer, and how, is drawn anew for each call. */
@@ -61,13 +77,15 @@ export class SimModels extends ScriptedModels {
     const manner = mannerOf(request, rng, { ...manners, ...this.#options.weights });
     this.#options.onCall?.(request, manner);
     const finish_reason = await perform(manner, speaker, rng);
-    return {
+    const reply: ModelReply = {
       parts: speaker.parts,
       finish_reason,
-      usage: { input_tokens: tokensOf(request), output_tokens: speaker.parts.length },
+      usage: usageOf(request, speaker.parts),
       model: request.model,
       skipped_events: 0,
     };
+    this.#options.onReply?.(request, reply);
+    return reply;
   }
 
   override defaultModel(): string {
@@ -75,8 +93,19 @@ export class SimModels extends ScriptedModels {
   }
 }
 
-function tokensOf(request: ModelRequest): number {
-  return Math.ceil(JSON.stringify(request.messages).length / 4);
+function usageOf({ messages, output_tokens_max }: ModelRequest, said: readonly Part[]): Usage {
+  const most = output_tokens_max ?? Number.POSITIVE_INFINITY;
+  return {
+    input_tokens: tokensIn(messages.flatMap(({ parts }) => parts)),
+    // A provider cuts the reply there.
+    output_tokens: Math.min(tokensIn(said), most),
+  };
+}
+
+/** Four letters to a token, as it is with English; pictures count a little. */
+function tokensIn(parts: readonly Part[]): number {
+  const counted = parts.map((part) => (part.type === "file" ? { type: part.type } : part));
+  return Math.ceil(JSON.stringify(counted).length / 4);
 }
 
 function mannerOf(request: ModelRequest, rng: Rng, weights: ModelWeights): keyof typeof manners {
@@ -94,7 +123,8 @@ async function perform(manner: keyof typeof manners, it: Speaker, rng: Rng): Pro
   await it.wait(rng.exponential(60));
   switch (manner) {
     case "talk":
-      await it.talk(rng.int(1, 25), 60);
+      if (it.isAskedForForm) await it.fillIn(rng);
+      else await it.talk(rng.int(1, 25), 60);
       return "stop";
     case "slow":
       await it.talk(rng.int(5, 20), 900);
@@ -191,8 +221,30 @@ class Speaker {
     this.#live({ type: "text", index, text });
   }
 
+  get isAskedForForm(): boolean {
+    return (this.#request.response_format ?? null) !== null;
+  }
+
+  /** What was asked for as JSON: right, nearly right, or nothing like it. */
+  async fillIn(rng: Rng): Promise<void> {
+    const index = this.parts.length;
+    const text = rng.weighted({
+      '{"n": 7}': 5,
+      'Here it is:\n```json\n{"n": 12}\n```': 2,
+      '{"n": "seven"}': 2,
+      '{"n": 1.5}': 1,
+      '{"n": 3, "more": true}': 1,
+      "[]": 1,
+      '{"n": ': 1,
+      "I would rather not.": 1,
+    });
+    this.#live({ type: "text", index, delta: text });
+    await this.wait(rng.exponential(60));
+    this.#live({ type: "text", index, text });
+  }
+
   async call(n: number): Promise<void> {
-    const tool = this.#rng.pick(this.#request.tools);
+    const tool = this.#toolToCall();
     const index = this.parts.length;
     // Some providers give the same ids again and again.
     const tool_call_id = this.#rng.chance(0.2) ? `call_${n}` : `call_${this.#rng.int(0, 1e9)}`;
@@ -201,6 +253,13 @@ class Speaker {
     this.#live({ type: "tool-call", index, tool_call_id, tool_name: tool.name, input_delta });
     await this.wait(this.#rng.exponential(40));
     this.#live({ type: "tool-call", index, tool_call_id, tool_name: tool.name, input });
+  }
+
+  /** What people are asked about comes more often than one tool of many. */
+  #toolToCall(): ModelRequest["tools"][number] {
+    const { tools } = this.#request;
+    const asking = tools.filter(({ name }) => asksPeople.has(name));
+    return this.#rng.pick(asking.length > 0 && this.#rng.chance(0.35) ? asking : tools);
   }
 
   #live(part: LivePart): void {

@@ -1,5 +1,13 @@
-import { ParleyApiError, ParleyNetworkError, type Client, type Transcript } from "@parley/client";
+import { ParleyApiError, ParleyNetworkError, type Client } from "@parley/client";
 import type { Rng } from "../rng.ts";
+import { contentOf, type Act, type OwnFile, type Told } from "./acts/act.ts";
+import { budgetActs, budgetWeights } from "./acts/budgets.ts";
+import { contraryActs, contraryWeights } from "./acts/contrary.ts";
+import { decisionActs, decisionWeights } from "./acts/decisions.ts";
+import { fileActs, fileWeights } from "./acts/files.ts";
+import { formActs, formWeights } from "./acts/forms.ts";
+import { listActs, listWeights } from "./acts/lists.ts";
+import { turnActs, turnWeights } from "./acts/turns.ts";
 import type { Device } from "./device.ts";
 import { clientTools } from "./tools.ts";
 import { Watcher, type WatcherListener } from "./watcher.ts";
@@ -11,33 +19,34 @@ export const actionWeights = {
   steer: 6,
   send_interrupt: 6,
   send_reject: 3,
-  edit: 5,
-  edit_queued: 4,
-  move_queued: 3,
-  promote: 3,
-  delete_queued: 3,
-  interrupt: 8,
-  hold: 2,
-  retry: 6,
-  archive: 3,
-  patch: 3,
-  fork: 2,
-  compact: 3,
-  clear: 2,
-  approve: 12,
-  answer: 12,
-  delete: 1,
-  read: 4,
   open_view: 10,
   close_view: 5,
   nap: 4,
   replay: 3,
+  ...turnWeights,
+  ...decisionWeights,
+  ...listWeights,
+  ...fileWeights,
+  ...formWeights,
+  ...budgetWeights,
+  ...contraryWeights,
 } as const;
+
+/** What needs nothing but a chat, the person and chance. */
+const acts = {
+  ...turnActs,
+  ...decisionActs,
+  ...listActs,
+  ...fileActs,
+  ...formActs,
+  ...budgetActs,
+  ...contraryActs,
+} satisfies Partial<Record<Action, Act>>;
 
 export type Action = keyof typeof actionWeights;
 
 /** What a checker hears of what users did. */
-export interface UserListener extends WatcherListener {
+export interface UserListener extends WatcherListener, Told {
   onAction(user: User, action: Action, chatId: string | null, outcome: string): void;
   /** A call failed in a way that no user should see. */
   onUnexpected(user: User, action: Action, error: unknown): void;
@@ -45,7 +54,10 @@ export interface UserListener extends WatcherListener {
 
 export interface UserOptions {
   readonly name: string;
+  readonly ownerId: string;
   readonly device: Device;
+  /** Another device of the same person. */
+  readonly other: Device;
   readonly rng: Rng;
   readonly weights: Readonly<Record<Action, number>>;
   readonly thinkMs: number;
@@ -68,6 +80,7 @@ export class User {
   #views = 0;
   /** Calls that were made before, to be made again as they were. */
   readonly #past: (() => Promise<unknown>)[] = [];
+  readonly #files: OwnFile[] = [];
 
   constructor(options: UserOptions) {
     this.name = options.name;
@@ -106,13 +119,18 @@ export class User {
       const outcome = await this.#perform(action, chatId, rng);
       if (outcome !== null) listener.onAction(this, action, chatId, outcome);
     } catch (error) {
-      if (error instanceof ParleyNetworkError) {
-        listener.onAction(this, action, chatId, "no answer");
-      } else if (error instanceof ParleyApiError && !unexpected.has(error.code)) {
-        listener.onAction(this, action, chatId, error.code);
-        if (error.code === "chat_not_found" && chatId !== null) this.#forget(chatId);
-      } else listener.onUnexpected(this, action, error);
+      this.#failed(action, chatId, error);
     }
+  }
+
+  #failed(action: Action, chatId: string | null, error: unknown): void {
+    const { listener } = this.#options;
+    if (error instanceof ParleyNetworkError) {
+      listener.onAction(this, action, chatId, "no answer");
+    } else if (error instanceof ParleyApiError && !unexpected.has(error.code)) {
+      listener.onAction(this, action, chatId, error.code);
+      if (error.code === "chat_not_found" && chatId !== null) this.#forget(chatId);
+    } else listener.onUnexpected(this, action, error);
   }
 
   /** Null: there was nothing to do it with. */
@@ -141,7 +159,19 @@ export class User {
         await rng.pick(this.#past)();
         return "repeated";
       default:
-        return await act(action, client, chatId, view, rng, () => this.#next());
+        return await acts[action]({
+          client,
+          device: this.device,
+          other: this.#options.other,
+          ownerId: this.#options.ownerId,
+          chatId,
+          seen: view?.transcript,
+          rng,
+          files: this.#files,
+          told: this.#options.listener,
+          failed: (error) => this.#failed(action, chatId, error),
+          next: () => this.#next(),
+        });
     }
   }
 
@@ -173,6 +203,7 @@ export class User {
     const body = { content: contentOf(client_id, rng), when_busy, client_id };
     this.#past.push(async () => await client.sendMessage(chatId, body));
     const { queued, messages } = await client.sendMessage(chatId, body);
+    this.#options.listener.acknowledged(client_id);
     return queued === null ? `${client_id} entered with ${messages.length}` : `${client_id} queued`;
   }
 
@@ -231,95 +262,3 @@ const unexpected: ReadonlySet<string> = new Set([
   "unsupported_media_type",
   "unknown_model",
 ]);
-
-function contentOf(id: string, rng: Rng): string {
-  return rng.chance(0.05) ? `${id} ${"long ".repeat(rng.int(100, 2_000))}` : `${id} says`;
-}
-
-async function act(
-  action: Action,
-  client: Client,
-  chatId: string,
-  view: Watcher | undefined,
-  rng: Rng,
-  nextId: () => string,
-): Promise<string | null> {
-  const seen = view?.transcript;
-  const queued = seen && seen.queue.length > 0 ? rng.pick(seen.queue) : undefined;
-  const content = contentOf(nextId(), rng);
-  switch (action) {
-    case "edit": {
-      const own = seen?.messages.filter(({ role }) => role === "user") ?? [];
-      if (own.length === 0) return null;
-      const body = { content, client_id: nextId(), keep_queue: rng.chance(0.5) };
-      await client.editMessage(chatId, rng.pick(own).id, body);
-      return "edited";
-    }
-    case "edit_queued":
-      if (queued === undefined) return null;
-      await client.editQueued(chatId, queued.id, { content });
-      return "edited in the queue";
-    case "move_queued":
-      if (queued === undefined) return null;
-      await client.editQueued(chatId, queued.id, {
-        position: rng.int(0, 3),
-        ...(rng.chance(0.5) ? { when_busy: rng.pick(["queue", "steer"] as const) } : {}),
-      });
-      return "moved";
-    case "promote":
-      if (queued === undefined) return null;
-      await client.promoteQueued(chatId, queued.id);
-      return "promoted";
-    case "delete_queued":
-      if (queued === undefined) return null;
-      await client.deleteQueued(chatId, queued.id);
-      return `deleted ${queued.id}`;
-    case "interrupt":
-      return (await client.interrupt(chatId, { wait: rng.chance(0.3) })).pending ? "later" : "done";
-    case "hold":
-      return (await client.interrupt(chatId, { hold: true })).pending ? "later" : "done";
-    case "retry":
-      return (await client.retry(chatId)).status;
-    case "archive":
-      return String((await client.patchChat(chatId, { archived: rng.chance(0.4) })).archived);
-    case "patch":
-      return String((await client.patchChat(chatId, { title: `title ${rng.int(0, 99)}` })).title);
-    case "fork":
-      return (await client.forkChat(chatId)).id;
-    case "compact":
-      return (await client.compact(chatId)).status;
-    case "clear":
-      return String((await client.clear(chatId)).messages.length);
-    case "approve": {
-      const call = pickCall(seen?.actions, "approval", rng);
-      if (call === null) return null;
-      const decision = rng.chance(0.75) ? "approve" : "deny";
-      await client.decideApprovals(chatId, [{ tool_call_id: call, decision }]);
-      return decision;
-    }
-    case "answer": {
-      const call = pickCall(seen?.actions, "client_tool", rng);
-      if (call === null) return null;
-      await client.submitToolResults(chatId, [
-        { tool_call_id: call, output: { n: rng.int(0, 9) } },
-      ]);
-      return "answered";
-    }
-    case "delete":
-      await client.deleteChat(chatId);
-      return "deleted";
-    case "read":
-      return String((await client.listMessages(chatId)).messages.length);
-    default:
-      return null;
-  }
-}
-
-function pickCall(
-  actions: Transcript["actions"] | undefined,
-  kind: "approval" | "client_tool",
-  rng: Rng,
-): string | null {
-  const calls = actions?.actions.filter((action) => action.kind === kind) ?? [];
-  return calls.length === 0 ? null : rng.pick(calls).tool_call_id;
-}

@@ -1,3 +1,5 @@
+import type { StructuredOutputPart } from "@parley/protocol";
+import { Belongings } from "./belongings.ts";
 import type { Committed } from "../database/ports.ts";
 import type { ChatRow, ExecutionRow, MessageRow } from "../../src/domain/rows.ts";
 
@@ -19,6 +21,13 @@ export type ChatImage = Pick<
   | "runner_id"
   | "turn_message_id"
   | "title"
+  | "labels"
+  | "pinned"
+  | "root_chat_id"
+  | "budget"
+  | "family_budget"
+  | "usage_total_tokens"
+  | "usage_cost_usd_micros"
 > & { readonly retry_state: unknown };
 
 export type MessageImage = Pick<
@@ -33,9 +42,18 @@ export type MessageImage = Pick<
   | "client_id"
   | "is_boundary"
   | "deleted"
+  | "model"
+  | "usage"
 > & {
   readonly tool_call_ids: readonly string[] | null;
   readonly tool_result_ids: readonly string[] | null;
+  /** Its parts in short: see said.ts. */
+  readonly said: string | null;
+  readonly file_ids: readonly string[];
+  /** It asks for a reply of a form. */
+  readonly asks: boolean;
+  /** What it says of itself, where a form was asked for. */
+  readonly form: StructuredOutputPart | null;
 };
 
 export interface QueueImage {
@@ -43,12 +61,22 @@ export interface QueueImage {
   readonly chat_id: string;
   readonly client_id: string | null;
   readonly manner: string;
+  readonly file_ids: readonly string[];
 }
 
 export type ExecutionImage = Pick<
   ExecutionRow,
-  "id" | "chat_id" | "state" | "needs_approval" | "decided_by" | "tool_name"
->;
+  "id" | "chat_id" | "state" | "needs_approval" | "decided_by" | "tool_name" | "tool_call_id"
+> & { readonly result: string | null };
+
+export interface FileImage {
+  readonly id: string;
+  readonly owner_id: string;
+  readonly state: "uploading" | "ready" | "expired";
+  readonly expires_at: string | null;
+  readonly dies_at: string | null;
+  readonly size_bytes: number;
+}
 
 /** A row of one table as a transaction found and left it, however often it was written in between. */
 export interface Net<Row> {
@@ -62,6 +90,8 @@ export interface CommitImage {
   readonly chats: ReadonlyMap<string, Net<ChatImage>>;
   readonly messages: ReadonlyMap<string, Net<MessageImage>>;
   readonly queue: ReadonlyMap<string, Net<QueueImage>>;
+  readonly executions: ReadonlyMap<string, Net<ExecutionImage>>;
+  readonly files: ReadonlyMap<string, Net<FileImage>>;
 }
 
 /** What is committed, followed in memory: checkers look here, and the database is asked nothing. */
@@ -72,6 +102,9 @@ export class Mirror {
   /** Every message that ever was committed, as it was last: also of chats that are deleted. */
   readonly everCommitted = new Map<number, MessageImage>();
   readonly executions = new Map<string, ExecutionImage>();
+  readonly files = new Map<string, FileImage>();
+  /** What is told of chats besides what is in them. */
+  readonly belongings = new Belongings();
   /** Client ids that were ever committed, as a message or as a queued one. */
   readonly clientIds = new Map<string, string>();
 
@@ -82,6 +115,8 @@ export class Mirror {
       chats: new Map<string, Net<ChatImage>>(),
       messages: new Map<string, Net<MessageImage>>(),
       queue: new Map<string, Net<QueueImage>>(),
+      executions: new Map<string, Net<ExecutionImage>>(),
+      files: new Map<string, Net<FileImage>>(),
     };
     for (const { table, op, row } of committed.changes) {
       const gone = op === "DELETE";
@@ -98,9 +133,10 @@ export class Mirror {
         this.#noteClientId(queued);
       }
       if (table === "tool_executions") {
-        const execution = row as unknown as ExecutionImage;
-        keep(this.executions, execution.id, gone ? null : execution);
+        follow(this.executions, image.executions, row as unknown as ExecutionImage, gone);
       }
+      if (table === "files") follow(this.files, image.files, row as unknown as FileImage, gone);
+      this.belongings.take(table, row, gone);
     }
     return image;
   }

@@ -22,6 +22,13 @@ export const checkerNames = [
   "leaks",
   "answers",
   "transactions",
+  "files",
+  "spending",
+  "forms",
+  "lists",
+  "prompts",
+  "once",
+  "decisions",
 ] as const;
 
 export type CheckerName = (typeof checkerNames)[number];

@@ -59,6 +59,13 @@ const toldColumns: Readonly<Record<string, readonly string[]>> = {
     "turn_message_id",
     "title",
     "retry_state",
+    "labels",
+    "pinned",
+    "root_chat_id",
+    "budget",
+    "family_budget",
+    "usage_total_tokens",
+    "usage_cost_usd_micros",
   ],
   chat_messages: [
     "id",
@@ -73,15 +80,69 @@ const toldColumns: Readonly<Record<string, readonly string[]>> = {
     "deleted",
     "tool_call_ids",
     "tool_result_ids",
+    "model",
+    "usage",
   ],
   chat_queue: ["id", "chat_id", "client_id", "manner"],
-  tool_executions: ["id", "chat_id", "state", "needs_approval", "decided_by", "tool_name"],
+  tool_executions: [
+    "id",
+    "chat_id",
+    "state",
+    "needs_approval",
+    "decided_by",
+    "tool_name",
+    "tool_call_id",
+  ],
+  files: ["id", "owner_id", "state", "expires_at", "dies_at", "size_bytes"],
+  chat_files: ["chat_id", "file_id"],
+  usage_totals: [
+    "chat_id",
+    "root_chat_id",
+    "owner_id",
+    "day",
+    "model",
+    "total_tokens",
+    "cost_usd_micros",
+  ],
+  spend_reservations: [
+    "chat_id",
+    "root_chat_id",
+    "owner_id",
+    "history_version",
+    "generation_attempt",
+    "usd_micros",
+    "tokens",
+  ],
+  principals: ["id", "budget"],
+};
+
+const fileIds = `jsonb_path_query_array(r.parts, '$[*].file_id')`;
+
+/** What of a row is told in short. `said` is what checkers/said.ts makes of the same parts. */
+const derived: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  chat_messages: {
+    said: `(select string_agg(case p ->> 'type'
+        when 'text' then 't' || md5(p ->> 'text')
+        when 'reasoning' then 'r' || md5(p ->> 'text')
+        when 'tool-call' then 'c' || (p ->> 'tool_call_id')
+        when 'tool-result' then 'a' || (p ->> 'tool_call_id')
+        else p ->> 'type' end, ' ' order by n)
+      from jsonb_array_elements(r.parts) with ordinality as parts (p, n))`,
+    file_ids: fileIds,
+    asks: `r.response_format is not null`,
+    form: `(jsonb_path_query_array(r.parts, '$[*] ? (@.type == "structured-output")') -> 0)`,
+  },
+  chat_queue: { file_ids: fileIds },
+  tool_executions: { result: `md5(r.result::text)` },
 };
 
 /** Triggers run in the order of their names: these last, when the rules have had their say. */
 export const tellingTriggers = Object.entries(toldColumns)
   .map(([table, columns]) => {
-    const row = columns.map((column) => `'${column}', r.${column}`).join(", ");
+    const plain = columns.map((column) => [column, `r.${column}`] as const);
+    const row = [...plain, ...Object.entries(derived[table] ?? {})]
+      .map(([name, value]) => `'${name}', ${value}`)
+      .join(", ");
     return `
 create function parley_sim.tell_${table}() returns trigger language plpgsql as $$
 declare r parley.${table};

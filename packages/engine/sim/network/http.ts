@@ -130,7 +130,7 @@ interface InjectedRequest {
   readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly url: string;
   readonly headers: Record<string, string>;
-  readonly payload?: string;
+  readonly payload?: string | Buffer;
   readonly payloadAsStream: true;
 }
 
@@ -191,7 +191,7 @@ class Exchange implements HttpConnection {
       url: `${pathname}${search}`,
       headers: { host: this.#deps.host, ...(init.headers as Record<string, string>) },
       payloadAsStream: true as const,
-      ...(typeof init.body === "string" ? { payload: init.body } : {}),
+      ...payloadOf(init.body),
     };
     this.#up.send(() => void this.#serve(request, resolve));
   }
@@ -324,4 +324,9 @@ class Exchange implements HttpConnection {
     this.#down.cut();
     this.#deps.onOver();
   }
+}
+
+function payloadOf(body: RequestInit["body"]): Pick<InjectedRequest, "payload"> {
+  if (typeof body === "string") return { payload: body };
+  return body instanceof Uint8Array ? { payload: Buffer.from(body) } : {};
 }

@@ -39,6 +39,9 @@ interface Waiting {
   readonly reject: (error: SchemasUnavailable) => void;
 }
 
+/** Whoever checks schemas. */
+export type Schemas = Pick<SchemaChecker, "check" | "stop">;
+
 /**
  * Says whether a JSON Schema accepts a value. Schemas are written by strangers, so they are compiled and applied in a
  * thread of their own, one at a time, with limits on time and memory: this thread is never held up.

@@ -1,50 +1,11 @@
 import { parentPort } from "node:worker_threads";
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
-import formats from "ajv-formats";
-import type { Job, Reply, SchemaError, Verdict } from "./job.ts";
+import type { Job, Reply } from "./job.ts";
+import { verdictOn } from "./verdict.ts";
 
 /**
  * The thread in which schemas from outside are compiled and applied. Either may take for ever (a pattern that
  * backtracks, references that multiply) or all memory: whoever waits ends the thread then, and nothing else is hurt.
  */
-
-const errorsMax = 20;
-const errorCharsMax = 300;
-const pathCharsMax = 200;
-
-const ajv = new Ajv2020({
-  strict: false,
-  allErrors: true,
-  logger: false,
-  // Written out at every reference, a small schema can become a huge program.
-  inlineRefs: false,
-});
-formats.default(ajv);
-
-function verdictOn({ schema: text, value }: Job): Verdict {
-  // Which dialect it names has been looked at; naming another one than the newest would only be refused here.
-  const { $schema: _, ...schema } = JSON.parse(text) as Record<string, unknown>;
-  try {
-    const validate = ajv.compile(schema);
-    if (value === null || validate(JSON.parse(value))) return { kind: "valid" };
-    return { kind: "invalid", errors: (validate.errors ?? []).slice(0, errorsMax).map(errorOf) };
-  } catch (error) {
-    // References that lead round in a circle end here too, as a stack that is full.
-    const reason = error instanceof Error ? error.message : String(error);
-    return { kind: "unusable", reason: reason.slice(0, errorCharsMax) };
-  } finally {
-    ajv.removeSchema(schema);
-  }
-}
-
-function errorOf({ instancePath, message, params, keyword }: ErrorObject): SchemaError {
-  const allowed = keyword === "enum" ? `: ${JSON.stringify(params["allowedValues"])}` : "";
-  const extra = keyword === "additionalProperties" ? `: ${params["additionalProperty"]}` : "";
-  return {
-    path: instancePath.slice(0, pathCharsMax),
-    message: `${message ?? keyword}${allowed}${extra}`.slice(0, errorCharsMax),
-  };
-}
 
 parentPort?.on("message", (job: Job) => {
   const reply: Reply = { id: job.id, verdict: verdictOn(job) };

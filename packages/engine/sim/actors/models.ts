@@ -76,7 +76,8 @@ export class SimModels extends ScriptedModels {
     const speaker = new Speaker(request, onPart, this.#options.process, rng);
     const manner = mannerOf(request, rng, { ...manners, ...this.#options.weights });
     this.#options.onCall?.(request, manner);
-    const finish_reason = await perform(manner, speaker, rng);
+    const meant = await perform(manner, speaker, rng);
+    const finish_reason = speaker.isCut ? "length" : meant;
     const reply: ModelReply = {
       parts: speaker.parts,
       finish_reason,
@@ -101,6 +102,9 @@ function usageOf({ messages, output_tokens_max }: ModelRequest, said: readonly P
     output_tokens: Math.min(tokensIn(said), most),
   };
 }
+
+/** Room for what comes at once: a word of the longest, some calls. */
+const tokensLeftOver = 120;
 
 /** Four letters to a token, as it is with English; pictures count a little. */
 function tokensIn(parts: readonly Part[]): number {
@@ -177,6 +181,8 @@ function error(
 /** Says things a little at a time; an abort ends it. */
 class Speaker {
   readonly parts: Part[] = [];
+  /** It had more to say. */
+  isCut = false;
   readonly #request: ModelRequest;
   readonly #onPart: (live: LivePart) => void;
   readonly #process: SimProcess;
@@ -211,6 +217,7 @@ class Speaker {
     const index = this.parts.length;
     let text = "";
     for (let i = 0; i < words; i++) {
+      if (this.#isFull()) break;
       const delta = `${this.#rng.int(0, 35).toString(36).repeat(wordChars)} `;
       text += delta;
       this.#live({ type: "text", index, delta });
@@ -219,6 +226,13 @@ class Speaker {
       if (this.#rng.chance(0.8)) await this.wait(this.#rng.exponential(pauseMs));
     }
     this.#live({ type: "text", index, text });
+  }
+
+  /** As much was said as is paid for: the provider cuts the reply here. */
+  #isFull(): boolean {
+    const most = this.#request.output_tokens_max;
+    this.isCut ||= most !== undefined && tokensIn(this.parts) > most - tokensLeftOver;
+    return this.isCut;
   }
 
   get isAskedForForm(): boolean {

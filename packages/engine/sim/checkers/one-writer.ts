@@ -28,7 +28,9 @@ export class OneWriter {
           attemptOf(id, now.history_version, now.generation_attempt),
           now.runner_id,
         );
-        this.#byOwner(now, process.name, "recorded an attempt");
+        // One that a budget refused ends its turn in the same bundle: then the owner is named as the row was.
+        const owned = now.status === "running" ? now : was;
+        this.#byOwner(owned, process.name, "recorded an attempt");
       }
       if (isWorkersEnd(was, now)) this.#byOwner(was, process.name, `ended ${was.status}`);
     }

@@ -105,7 +105,8 @@ export class SpendingChecker {
       }
       this.#check(
         totalOf(usage) <= held.tokens,
-        () => `message ${now.id} used ${totalOf(usage)} tokens, and ${held.tokens} were reserved`,
+        () =>
+          `message ${now.id} used ${JSON.stringify(usage)}, and ${held.tokens} were reserved for ${name}`,
       );
     }
   }

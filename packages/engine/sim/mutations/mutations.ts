@@ -1,32 +1,6 @@
+import { both, mutateFunction, restoreFunction, rewriting, sometimes } from "./means.ts";
 import type { Mutation, MutationSite } from "./mutation.ts";
-
-/** A statement of this name is sent with another text. */
-function rewriting(
-  name: string,
-  change: (text: string) => string,
-): NonNullable<Mutation["install"]> {
-  return ({ cluster: { database } }) => {
-    const before = database.sabotage.rewrite;
-    database.sabotage.rewrite = (found, text) => {
-      const sent = before?.(found, text) ?? text;
-      if (found !== name) return sent;
-      const changed = change(sent);
-      if (changed === sent) throw new Error(`the mutation of ${name} changes nothing any more`);
-      return changed;
-    };
-  };
-}
-
-const both =
-  (...installs: NonNullable<Mutation["install"]>[]) =>
-  (site: MutationSite): void => {
-    for (const install of installs) install(site);
-  };
-
-/** Every so often, at random. */
-function sometimes(site: MutationSite, p: number): () => boolean {
-  return () => site.rng.chance(p);
-}
+import { useMutations } from "./uses.ts";
 
 const columnsOfChat = `(jsonb_populate_record(chats, coalesce((
   select jsonb_build_object('runner_id', b.runner_id, 'worker_id', b.worker_id) from parley_sim.believed b
@@ -74,6 +48,7 @@ function awayForLong({ cluster, scheduler, rng }: MutationSite): void {
 }
 
 export const mutations: readonly Mutation[] = [
+  ...useMutations,
   {
     name: "stream repeats itself",
     checker: "delivery",
@@ -260,25 +235,6 @@ export const mutations: readonly Mutation[] = [
     },
   },
 ];
-
-function mutateFunction(name: string, text: string, instead: string): string {
-  return `do $mutate$
-    declare old text := pg_get_functiondef('parley.${name}'::regproc);
-    begin
-      if position('${text}' in old) = 0 then raise exception 'the mutation of ${name} changes nothing any more'; end if;
-      create temporary table if not exists kept (name text, definition text);
-      insert into kept values ('${name}', old);
-      execute replace(old, '${text}', '${instead}');
-    end $mutate$`;
-}
-
-function restoreFunction(name: string): string {
-  return `do $restore$
-    begin
-      execute (select definition from kept where name = '${name}' limit 1);
-      drop table kept;
-    end $restore$`;
-}
 
 /** @throws RangeError where there is none of that name */
 export function mutationOf(name: string): Mutation {

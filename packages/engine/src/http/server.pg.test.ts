@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { WebSocket } from "ws";
 import { chatIn } from "../../test/chat-in-state.ts";
 import { startHttpServer, type TestHttpServer } from "../../test/http-server.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
@@ -117,6 +118,46 @@ test("the log never holds a token, a ticket or what was said", async () => {
     }
     expect(text).toContain(`"route":"/api/v1/chats"`);
     expect(text).toContain(http.caller.principalId);
+  });
+});
+
+test("a WebSocket whose client leaves while it is being opened is no failure of the server", async () => {
+  const lines: { level: string; fields: Record<string, unknown> }[] = [];
+  const log =
+    (level: string) =>
+    (fields: Record<string, unknown>): void =>
+      void lines.push({ level, fields });
+  const logger: Logger = {
+    debug: log("debug"),
+    info: log("info"),
+    warn: log("warn"),
+    error: log("error"),
+    child: () => logger,
+  };
+  const opening = Promise.withResolvers<void>();
+  const streams: Streams = {
+    open: async ({ signal }) => {
+      opening.resolve();
+      return await new Promise((_, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason));
+      });
+    },
+  };
+  await withServer({ logger, streams }, async (http) => {
+    const { id } = await chatIn(http.world, "R0");
+    const headers = { authorization: `Bearer ${http.caller.token}` };
+    const socket = new WebSocket(`${http.url}${api}/chats/${id}/stream`, { headers });
+    const over = new Promise((resolve) => socket.on("error", () => {}).on("close", resolve));
+    await opening.promise;
+    socket.terminate();
+    await over;
+    await vi.waitFor(() =>
+      expect(lines).toContainEqual({
+        level: "info",
+        fields: expect.objectContaining({ route: "websocket upgrade", status: 499 }),
+      }),
+    );
+    expect(lines.filter(({ level }) => level === "error")).toEqual([]);
   });
 });
 

@@ -26,6 +26,9 @@ export function acceptWebSockets(server: Server, context: StreamContext, scope: 
   });
 }
 
+/** As proxies log it: the client closed the connection before it was answered. */
+const clientGone = 499;
+
 interface Door {
   readonly sockets: WebSocketServer;
   readonly frames: Frames;
@@ -63,7 +66,9 @@ async function upgrade(
       subscription.close();
     }
   } catch (error) {
-    status = refuse(context, socket, error, requestId);
+    // Whoever has left is told nothing, and nothing has failed here.
+    if (gone.signal.aborted) status = clientGone;
+    else status = refuse(context, socket, error, requestId);
   } finally {
     const route = "websocket upgrade";
     context.logger.info({ request_id: requestId, method: "GET", route, status }, "request");

@@ -54,10 +54,19 @@ export default defineConfig({
           ...timeouts,
           name: "unit",
           include: tests(".test.ts"),
-          exclude: ["**/node_modules/**", "**/*.{pg,nats,netns,browser,systemd,spin}.test.ts"],
+          exclude: ["**/node_modules/**", "**/*.{pg,nats,netns,browser,systemd,spin,sim}.test.ts"],
         },
       },
       ...onPostgres,
+      {
+        test: {
+          name: "sim",
+          include: tests(".sim.test.ts"),
+          // As many seeds as are asked for, each with what it takes; each file uses two processes by itself.
+          testTimeout: 0,
+          fileParallelism: false,
+        },
+      },
       ...(natsServer() === undefined
         ? []
         : [{ test: { ...timeouts, name: "nats", include: tests(".nats.test.ts") } }]),

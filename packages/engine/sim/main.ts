@@ -8,7 +8,7 @@ import { mutationOf } from "./mutations/mutations.ts";
 import { defaultOptions } from "./options.ts";
 import { commandOf, failureLines, Totals } from "./report.ts";
 import { simulate } from "./run.ts";
-import { commitHash, failedSeeds } from "./seeds.ts";
+import { commitHash, commitUnderTest, failedSeeds } from "./seeds.ts";
 import { shrink } from "./shrink.ts";
 
 const help = `The simulator: a whole cluster in one process, under a virtual clock (docs/simulation.md).
@@ -116,7 +116,7 @@ async function many(): Promise<boolean> {
   const count =
     values.seeds === undefined ? (soakMs === null ? 20 : Infinity) : Number(values.seeds);
   const again = failedSeeds().map(({ seed, minutes }) => ({ ...orderOf(seed), minutes }));
-  const base = values.base ?? commitHash() ?? "no-commit";
+  const base = values.base ?? commitUnderTest() ?? "no-commit";
   let made = 0;
   const next = (): RunOrder | null => {
     const known = again.shift();

@@ -31,7 +31,25 @@ export function commitHash(): string | null {
   }
 }
 
-/** Each commit is tried on seeds of its own: over time there are many. */
-export function newSeeds(count: number, base = commitHash() ?? "no-commit"): string[] {
+/** What runs in a simulation and is under test: commits that touch nothing of it draw no new seeds. */
+const underTest = [
+  ...["protocol", "client", "engine"].map((name) => `:/packages/${name}/src`),
+  ":/packages/engine/migrations",
+  ":(top,exclude,glob)packages/*/src/**/*.test.ts",
+];
+
+/** The newest commit that changes what is under test; of a shallow history the oldest that is there. */
+export function commitUnderTest(): string | null {
+  try {
+    const args = ["log", "-1", "--format=%H", "--", ...underTest];
+    const found = execFileSync("git", args, { cwd: import.meta.dirname, encoding: "utf8" }).trim();
+    return found === "" ? null : found.slice(0, 12);
+  } catch {
+    return null;
+  }
+}
+
+/** Each version of the engine is tried on seeds of its own: over time there are many. */
+export function newSeeds(count: number, base = commitUnderTest() ?? "no-commit"): string[] {
   return Array.from({ length: count }, (_, i) => `${base}-${i + 1}`);
 }

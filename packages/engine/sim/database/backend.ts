@@ -1,13 +1,14 @@
 import { PGlite } from "@electric-sql/pglite";
-import { runInDatabase } from "../globals.ts";
 import { join } from "node:path";
-import { queryFrame, rowsOf } from "./wire.ts";
-import { searchPath, shadowSchema, tellingTriggers } from "./shadows.ts";
 import { readMigrations } from "../../src/postgres/migrations.ts";
+import { runInDatabase } from "../globals.ts";
+import { searchPath, shadowSchema, tellingTriggers } from "./shadows.ts";
+import { findSnapshot, keepSnapshot } from "./snapshot.ts";
+import { queryFrame, rowsOf } from "./wire.ts";
 
 const migrations = join(import.meta.dirname, "../../migrations");
 
-/** The one PostgreSQL inside this process: it takes seconds to start, so every simulation here uses it in turn. */
+/** The one PostgreSQL inside this process: every simulation here uses it in turn. */
 export class Backend {
   readonly #pglite: PGlite;
   /** Statements that are prepared, by name; the session is one, whoever asks. */
@@ -19,17 +20,39 @@ export class Backend {
   }
 
   static async start(): Promise<Backend> {
-    const backend = new Backend(await PGlite.create({ username: "postgres" }));
-    backend.sql(`create schema parley`);
-    for (const { sql } of await readMigrations(migrations)) backend.sql(sql);
-    backend.sql(shadowSchema);
-    backend.sql(tellingTriggers);
+    const files = await readMigrations(migrations);
+    const schema = [
+      "create schema parley",
+      ...files.map(({ sql }) => sql),
+      shadowSchema,
+      tellingTriggers,
+    ];
+    const username = "postgres";
+    const snapshot = await findSnapshot(schema);
+    if (snapshot) return new Backend(await PGlite.create({ username, loadDataDir: snapshot }));
+    const pglite = await PGlite.create({ username });
+    const backend = new Backend(pglite);
+    for (const sql of schema) backend.sql(sql);
+    await keepSnapshot(schema, await pglite.dumpDataDir("none"));
     return backend;
   }
 
   /** Runs messages of the wire protocol, synchronously and in no time. */
   run(messages: Buffer): Buffer {
-    return runInDatabase(() => Buffer.from(this.#pglite.execProtocolRawSync(messages)));
+    const out: Uint8Array[] = [];
+    // As a stream, since the other way parses every row for itself. It has run when it returns its promise.
+    const options = {
+      syncToFs: false,
+      onRawData: (data: Uint8Array): void => void out.push(data.slice()),
+    };
+    let failed: { readonly reason: unknown } | null = null;
+    runInDatabase(() => {
+      this.#pglite.execProtocolRawStream(messages, options).catch((reason: unknown) => {
+        failed = { reason };
+      });
+    });
+    if (failed !== null) throw new Error("the database inside this process failed", failed);
+    return Buffer.concat(out);
   }
 
   /** Runs SQL outside of every simulated session. Values are text. @throws Error what PostgreSQL says */

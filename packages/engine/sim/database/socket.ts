@@ -14,7 +14,10 @@ export class DatabaseSocket extends Duplex {
   readonly #server: DatabaseServer;
   readonly #process: SimProcess;
   readonly #up: Pipe;
+  readonly #scheduler: Scheduler;
   #session: Session | null = null;
+  /** What was written at this instant and is on its way in one packet. */
+  #packet: { readonly atMs: number; readonly chunks: Buffer[] } | null = null;
 
   constructor(deps: {
     server: DatabaseServer;
@@ -25,6 +28,7 @@ export class DatabaseSocket extends Duplex {
     super();
     this.#server = deps.server;
     this.#process = deps.process;
+    this.#scheduler = deps.scheduler;
     this.#up = new Pipe({
       scheduler: deps.scheduler,
       latencyMs: () => deps.weather.latencyMs(deps.process),
@@ -70,14 +74,12 @@ export class DatabaseSocket extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    const bytes = Buffer.from(chunk);
-    this.#up.send(() => {
-      if (this.#session) this.#server.receive(this.#session, bytes);
-    });
+    this.#send(Buffer.from(chunk));
     done();
   }
 
   override _final(done: () => void): void {
+    this.#packet = null;
     this.#up.send(() => {
       if (this.#session) this.#server.close(this.#session);
       this.#process.deliver(() => this.push(null));
@@ -89,6 +91,18 @@ export class DatabaseSocket extends Duplex {
     const session = this.#session;
     if (session) this.#up.send(() => this.#server.close(session));
     done(error);
+  }
+
+  #send(bytes: Buffer): void {
+    const { nowMs } = this.#scheduler;
+    if (this.#packet?.atMs === nowMs) return void this.#packet.chunks.push(bytes);
+    const packet = { atMs: nowMs, chunks: [bytes] };
+    this.#packet = packet;
+    this.#up.send(() => {
+      // A latency of nothing: what comes later at this instant goes into another one.
+      if (this.#packet === packet) this.#packet = null;
+      if (this.#session) this.#server.receive(this.#session, Buffer.concat(packet.chunks));
+    });
   }
 
   #refuse(): void {

@@ -151,11 +151,11 @@ export class Nemesis {
       case "crash":
         note(process.name);
         cluster.kill(host, true);
-        return this.#later(rng.exponential(downMs), () => cluster.start(host));
+        return this.#return(host, rng.exponential(downMs));
       case "power_off":
         note(process.name);
         cluster.kill(host, false);
-        return this.#later(rng.exponential(downMs), () => cluster.start(host));
+        return this.#return(host, rng.exponential(downMs));
       case "pause":
         return this.#pause(process, rng.exponential(4_000), note);
       case "long_pause":
@@ -164,9 +164,7 @@ export class Nemesis {
       case "drain":
         if (!victim.serves) return;
         note(process.name);
-        return cluster.terminate(host, () => {
-          this.#later(rng.exponential(downMs), () => cluster.start(host));
-        });
+        return cluster.terminate(host, () => this.#return(host, rng.exponential(downMs)));
       case "rolling_restart":
         note("begins");
         return this.#roll(cluster.hosts, rng);
@@ -211,7 +209,14 @@ export class Nemesis {
       return;
     }
     cluster.kill(victim.host, rng.chance(0.8));
-    this.#later(rng.exponential(downMs), () => cluster.start(victim.host));
+    this.#return(victim.host, rng.exponential(downMs));
+  }
+
+  /** At once, where everything has healed while it went down. */
+  #return(host: string, ms: number): void {
+    const { cluster } = this.#options;
+    if (this.#over) cluster.start(host);
+    else this.#later(ms, () => cluster.start(host));
   }
 
   #later(ms: number, fn: () => void): void {
@@ -266,11 +271,11 @@ export class Nemesis {
     const [host, ...rest] = hosts;
     if (host === undefined || this.#over) return;
     const { cluster } = this.#options;
-    const next = (): void =>
-      this.#later(500 + rng.exponential(1_000), () => {
-        cluster.start(host);
-        this.#later(2_000, () => this.#roll(rest, rng));
-      });
+    const next = (): void => {
+      const ms = 500 + rng.exponential(1_000);
+      this.#return(host, ms);
+      this.#later(ms + 2_000, () => this.#roll(rest, rng));
+    };
     if (cluster.replica(host)?.serves === true) cluster.terminate(host, next);
     else this.#roll(rest, rng);
   }

@@ -6,7 +6,7 @@ import { mutations } from "./mutations.ts";
 /** `all`: also those that take many seeds to show. */
 const wanted = process.env["PARLEY_TEST_SIM_MUTATIONS"] ?? "quick";
 
-describe("every checker", { timeout: 1_800_000 }, () => {
+describe("every checker", () => {
   test("has a bug put in on purpose that it must find", () => {
     const guarded = new Set(mutations.map(({ checker }) => checker));
     expect(checkerNames.filter((checker) => !guarded.has(checker))).toEqual([]);

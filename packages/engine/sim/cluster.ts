@@ -51,6 +51,7 @@ export class Cluster {
   readonly #devices: Device[] = [];
   /** All that ever were, for the checks of what they leave behind. */
   readonly past: SimReplica[] = [];
+  onStart: (host: string, process: SimProcess) => void = () => {};
   skewMsOf: (host: string) => number = () => 0;
 
   constructor(options: ClusterOptions) {
@@ -101,6 +102,7 @@ export class Cluster {
     const replica = new SimReplica(host, start, this.#around, this.skewMsOf(host));
     this.#replicas.set(host, replica);
     this.past.push(replica);
+    this.onStart(host, replica.process);
     replica.boot(() => {
       this.kill(host, true);
       this.#options.scheduler.after(restartMs, () => this.start(host));

@@ -1,5 +1,7 @@
 import type { DatabaseWeather, UnitFault } from "./database/ports.ts";
 import type { Unit } from "./database/session.ts";
+import type { ServerError } from "./database/wire.ts";
+import { passingErrors, tooManyConnections } from "./faults/errors.ts";
 import type { NetworkWeather } from "./network/weather.ts";
 import type { SimProcess } from "./process.ts";
 import type { Rng } from "./rng.ts";
@@ -33,20 +35,6 @@ export const calm: Rates = {
   lateNotification: 0,
 };
 
-/** Errors that a healthy server gives now and then, and that go away. */
-const passingErrors = [
-  { severity: "ERROR", sqlState: "40001", message: "could not serialize access" },
-  { severity: "ERROR", sqlState: "40P01", message: "deadlock detected" },
-  { severity: "ERROR", sqlState: "57014", message: "canceling statement due to statement timeout" },
-  { severity: "ERROR", sqlState: "55P03", message: "canceling statement due to lock timeout" },
-  {
-    severity: "ERROR",
-    sqlState: "53100",
-    message: "could not extend file: No space left on device",
-  },
-  { severity: "FATAL", sqlState: "57P01", message: "terminating connection due to administrator" },
-] as const;
-
 const slowMs = { tail: 400, severeMax: 9_000 };
 
 /** What the network and the database are like, from one moment to the next. */
@@ -56,6 +44,9 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   rates: Rates = calm;
   /** What hits a process at a COMMIT is the nemesis' to bring about. */
   onCommitFault: (what: "crash" | "pause", process: SimProcess) => void = () => {};
+  /** Faults at named places come before those at random. */
+  aimed: (unit: Unit) => UnitFault | null = () => null;
+  #full = false;
   readonly #cutFromDatabase = new Set<SimProcess>();
   readonly #partitions = new Set<string>();
   #databaseDown = false;
@@ -84,6 +75,8 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   }
 
   faultOf(unit: Unit): UnitFault | null {
+    const aimed = this.aimed(unit);
+    if (aimed !== null) return aimed;
     const { rates } = this;
     if (rates === calm) return null;
     if (unit.text === "commit" && unit.session.transaction.some((name) => name !== "commit")) {
@@ -147,6 +140,17 @@ export class Weather implements DatabaseWeather, NetworkWeather {
     return [ms];
   }
 
+  /** New sessions find no room. */
+  databaseFull(full: boolean): void {
+    this.#full = full;
+  }
+
+  refusal(): ServerError | null {
+    if (!this.#full) return null;
+    this.#count("connection_refused");
+    return tooManyConnections;
+  }
+
   /** Nobody reaches the database; its connections are the caller's to break. */
   databaseDown(down: boolean): void {
     this.#databaseDown = down;
@@ -171,6 +175,7 @@ export class Weather implements DatabaseWeather, NetworkWeather {
   clear(): void {
     this.rates = calm;
     this.#databaseDown = false;
+    this.#full = false;
     this.#cutFromDatabase.clear();
     this.#partitions.clear();
     this.#slowFactor = 1;

@@ -31,6 +31,8 @@ export interface DatabaseWeather {
   readonly databaseUp: boolean;
   /** Whether anything gets through between the two now. */
   reachesDatabase(process: SimProcess): boolean;
+  /** What a new session is told instead of a greeting. */
+  refusal(): ServerError | null;
   faultOf(unit: Unit): UnitFault | null;
   /** When a notification arrives, each entry a copy; none: it is lost. */
   notification(process: SimProcess): readonly number[];

@@ -137,6 +137,11 @@ export class DatabaseServer {
   }
 
   #greet(session: Session): void {
+    const refusal = this.#weather.refusal();
+    if (refusal !== null) {
+      this.#answer(session, errorFrame(refusal));
+      return this.close(session, lost());
+    }
     const parameters: [string, string][] = [
       ["server_version", "18.4"],
       ["client_encoding", "UTF8"],

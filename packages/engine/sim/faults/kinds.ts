@@ -1,3 +1,15 @@
+/** At named places: see `aim.ts`. */
+export const aimedKinds = [
+  "aimed_cut",
+  "aimed_error",
+  "aimed_slow",
+  "aimed_silence",
+  "aimed_crash",
+  "aimed_pause",
+] as const;
+
+export type AimedKind = (typeof aimedKinds)[number];
+
 /** Everything that goes wrong, by name: what is counted, and what shrinking leaves out. */
 export const faultKinds = [
   "crash",
@@ -23,6 +35,10 @@ export const faultKinds = [
   "slow_statements",
   "bus",
   "bus_dead",
+  "crash_at_start",
+  "listener_lost",
+  "too_many_connections",
+  ...aimedKinds,
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];

@@ -5,7 +5,8 @@ import type { Rng } from "../rng.ts";
 import type { Scheduler } from "../scheduler.ts";
 import type { Trace } from "../trace.ts";
 import { calm, type Rates } from "../weather.ts";
-import { faultKinds, type FaultKind } from "./kinds.ts";
+import { Aim } from "./aim.ts";
+import { aimedKinds, faultKinds, type FaultKind } from "./kinds.ts";
 
 /** Faults that are single happenings, with their mean distance in a run that has them. */
 const happenings = {
@@ -23,9 +24,17 @@ const happenings = {
   database_outage: 90_000,
   slow_network: 60_000,
   clock_jump: 40_000,
+  listener_lost: 30_000,
+  too_many_connections: 60_000,
 } as const satisfies Partial<Record<FaultKind, number>>;
 
 type Happening = keyof typeof happenings;
+
+/** How far apart aimed faults of one kind are. */
+const aimedEveryMs = 6_000;
+
+/** A replica that dies while it starts does so within about this. */
+const startingMs = 120;
 
 /** How much of a run has trouble with its database and its notifications, a stretch at a time. */
 const stretchMs = { trouble: 12_000, calm: 15_000 };
@@ -52,6 +61,7 @@ export class Nemesis {
   readonly #kinds: ReadonlySet<FaultKind>;
   /** In a storm everything comes so much more often. */
   readonly #factor: number;
+  readonly #aim: Aim;
   #over = false;
 
   constructor(options: NemesisOptions) {
@@ -68,6 +78,21 @@ export class Nemesis {
       const skews = cluster.hosts.map(() => (skew.float() * 2 - 1) * skewMsMax);
       cluster.skewMsOf = (host) => skews[cluster.hosts.indexOf(host)] ?? 0;
     }
+    this.#aim = new Aim({
+      scheduler: options.scheduler,
+      note: (kind, what) => this.#noteOf(kind)(what),
+      crash: (process, chance) => this.#crash(process, chance),
+      pause: (process, ms) => {
+        if (this.#over) return;
+        process.pause();
+        this.#later(ms, () => process.wake());
+      },
+      cut: (process, ms) => {
+        if (this.#over) return;
+        cluster.weather.cutFromDatabase(process, true);
+        this.#later(ms, () => cluster.weather.cutFromDatabase(process, false));
+      },
+    });
   }
 
   get kinds(): readonly FaultKind[] {
@@ -81,8 +106,16 @@ export class Nemesis {
       this.#options.scheduler.after(0, () => this.#hitAtCommit(what, process, atCommit));
     };
     for (const kind of Object.keys(happenings) as Happening[]) {
-      if (this.#has(kind)) this.#repeat(kind, this.#options.rng.fork(kind));
+      if (!this.#has(kind)) continue;
+      this.#every(happenings[kind], this.#options.rng.fork(kind), (rng) => this.#happen(kind, rng));
     }
+    for (const kind of aimedKinds.filter((one) => this.#has(one))) {
+      this.#every(aimedEveryMs, this.#options.rng.fork(kind), (rng) => this.#aim.take(kind, rng));
+    }
+    if (aimedKinds.some((kind) => this.#has(kind))) {
+      this.#options.cluster.weather.aimed = (unit) => this.#aim.faultOf(unit);
+    }
+    if (this.#has("crash_at_start")) this.#crashStarting(this.#options.rng.fork("crash_at_start"));
     const stretches = this.#options.rng.fork("stretches");
     const alternate = (trouble: boolean): void => {
       if (this.#over) return;
@@ -96,7 +129,10 @@ export class Nemesis {
   /** Heals everything, and brings up what is down. */
   stop(): void {
     this.#over = true;
+    this.#aim.clear();
     const { cluster } = this.#options;
+    cluster.weather.aimed = () => null;
+    cluster.onStart = () => {};
     cluster.weather.clear();
     for (const { process } of cluster.replicas) process.wake();
     for (const { device } of this.#options.users) {
@@ -128,25 +164,30 @@ export class Nemesis {
     };
   }
 
-  #repeat(kind: Happening, rng: Rng): void {
+  #every(meanMs: number, rng: Rng, fn: (rng: Rng) => void): void {
     const { scheduler } = this.#options;
-    scheduler.after(rng.exponential(happenings[kind] / Math.sqrt(this.#factor)), () => {
+    scheduler.after(rng.exponential(meanMs / Math.sqrt(this.#factor)), () => {
       if (this.#over) return;
-      this.#happen(kind, rng);
-      this.#repeat(kind, rng);
+      fn(rng);
+      this.#every(meanMs, rng, fn);
     });
   }
 
+  #noteOf(kind: FaultKind): (what: string) => void {
+    const { trace, count } = this.#options;
+    return (what) => {
+      count(kind);
+      trace.add("nemesis", `${kind} ${what}`);
+    };
+  }
+
   #happen(kind: Happening, rng: Rng): void {
-    const { cluster, users, trace, count } = this.#options;
+    const { cluster, users } = this.#options;
     const up = cluster.replicas.filter(({ process }) => process.state !== "dead");
     if (up.length === 0) return;
     const victim = rng.pick(up);
     const { host, process } = victim;
-    const note = (what: string): void => {
-      count(kind);
-      trace.add("nemesis", `${kind} ${what}`);
-    };
+    const note = this.#noteOf(kind);
     switch (kind) {
       case "crash":
         note(process.name);
@@ -191,6 +232,24 @@ export class Nemesis {
       case "clock_jump":
         process.skewMs += (rng.float() * 2 - 1) * skewMsMax;
         return note(`${process.name} to ${(process.skewMs / 1000).toFixed(1)} s`);
+      case "listener_lost": {
+        const { database } = cluster;
+        const listening = database.sessions.filter(
+          ({ listens, process: its }) => listens && its === process,
+        );
+        if (listening.length > 0) note(process.name);
+        for (const session of listening) database.close(session, new Error("terminated"));
+        return;
+      }
+      case "too_many_connections": {
+        note("begins");
+        const { database, weather } = cluster;
+        weather.databaseFull(true);
+        for (const session of database.sessions) {
+          if (rng.chance(0.3)) database.close(session, new Error("terminated"));
+        }
+        return this.#later(rng.exponential(5_000), () => weather.databaseFull(false));
+      }
       default:
         kind satisfies never;
     }
@@ -208,8 +267,28 @@ export class Nemesis {
       );
       return;
     }
+    this.#crash(process, rng);
+  }
+
+  /** Its machine goes on and says so, mostly. */
+  #crash(process: SimProcess, rng: Rng): void {
+    const { cluster } = this.#options;
+    const victim = cluster.replicas.find((replica) => replica.process === process);
+    if (this.#over || !victim) return;
     cluster.kill(victim.host, rng.chance(0.8));
     this.#return(victim.host, rng.exponential(downMs));
+  }
+
+  /** Some die while they start; those that come after them find what is half done. */
+  #crashStarting(rng: Rng): void {
+    this.#options.cluster.onStart = (_host, process) => {
+      if (!rng.chance(0.3)) return;
+      this.#later(rng.exponential(startingMs), () => {
+        if (process.state === "dead") return;
+        this.#noteOf("crash_at_start")(process.name);
+        this.#crash(process, rng);
+      });
+    };
   }
 
   /** At once, where everything has healed while it went down. */

@@ -11,7 +11,7 @@ const kinds = {
   fuzz: {
     files: "packages/engine/test/fuzz/*.test.ts",
     variable: "PARLEY_FUZZ_SECONDS",
-    parts: 12,
+    parts: 17,
   },
   faults: {
     files: "packages/engine/test/faults*.test.ts",

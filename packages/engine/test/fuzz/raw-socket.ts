@@ -21,6 +21,8 @@ export async function exchange(
     enough?: (bytes: Buffer) => boolean;
     /** Written once this has been answered. */
     after?: { seen: string; pieces: readonly Uint8Array[] };
+    /** Our side stays open: all has been said, and the answer is waited for. */
+    stays?: boolean;
   } = {},
 ): Promise<RawAnswer> {
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
@@ -49,7 +51,7 @@ export async function exchange(
       await first.promise;
       await written(socket, options.after.pieces);
     }
-    socket.end();
+    if (options.stays !== true) socket.end();
     return await promise;
   } finally {
     timer.cancel();

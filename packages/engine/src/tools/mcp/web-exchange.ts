@@ -17,6 +17,8 @@ export async function exchange(
   outgoing.once("close", () => gone.abort());
   const request = webRequest(incoming, gone.signal, options.parsedBody !== undefined);
   const response = await handler.fetch(request, options);
+  // Whether the connection stays is between Node and the client: one who asks for its end waits for it.
+  response.headers.delete("connection");
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));
   if (response.body === null) {
     outgoing.end();

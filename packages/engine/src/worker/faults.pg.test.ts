@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createDatabaseProxy, type DatabaseProxy } from "../../test/database-proxy.ts";
 import { Cluster, type Replica } from "../../test/replica.ts";
 import { calls, hangs, says } from "../../test/scripted-models.ts";
+import { FenceLost } from "../domain/errors.ts";
 import { defineTool } from "../tools/tool.ts";
 
 let cluster: Cluster;
@@ -37,6 +38,30 @@ async function replying(
 async function history(id: string): Promise<unknown[]> {
   return (await cluster.history(id)).map(({ role, parts }) => [role, parts]);
 }
+
+test("a task that the fence refuses again and again is tried again with pauses", async () => {
+  const replica = await cluster.replica();
+  replica.models.enqueue(says("at last"));
+  // What a row cannot be made to do: it still names this runner, and the fence refuses it.
+  let refused = 0;
+  const { machine } = replica;
+  const update = machine.update.bind(machine);
+  machine.update = async (chatId, fn, options) => {
+    if (options?.fence === undefined) return await update(chatId, fn, options);
+    refused += 1;
+    throw new FenceLost(chatId);
+  };
+  const id = await replica.create();
+  for (let times = 2; times <= 4; times++) {
+    await replica.clock.waitForTimer("runner.refused");
+    expect(refused).toBe(times);
+    if (times < 4) await replica.clock.advance(2_000);
+  }
+  machine.update = update;
+  await replica.passTime(cluster.untilIdle(id));
+  expect(await history(id)).toHaveLength(2);
+  expect(replica.models.requests).toHaveLength(1);
+});
 
 describe("the database goes away in the middle of a reply", () => {
   test("and comes back: the reply is committed once, and the model is not asked again", async () => {

@@ -2,6 +2,7 @@ import type { ChatError } from "@parley/protocol";
 import type { ChatRow } from "../../domain/rows.ts";
 import type { TaskKind } from "../../domain/task.ts";
 import { assertNever } from "../../lib/assert.ts";
+import { backoffMs } from "../../lib/backoff.ts";
 import type { Scope } from "../../lib/scope.ts";
 import { readChatNow } from "../../store/workers.ts";
 import { abandonChat } from "../tasks/abandon.ts";
@@ -22,6 +23,9 @@ import {
   type RunnerState,
 } from "./state.ts";
 import { TaskRun, type Work } from "./task-run.ts";
+
+/** Pause before a task that the fence has refused more than once; shorter than what the audit takes for a standstill. */
+const refusedBackoff = { baseMs: 100, maxMs: 2_000 };
 
 export interface RunnerOptions {
   readonly chatId: string;
@@ -104,7 +108,19 @@ export class Runner {
 
   /** Reads the row, and goes by it. */
   look(): void {
-    void this.#options.scope.run("runner.read", async () => await this.#read());
+    this.#look(0);
+  }
+
+  /** After the first refusal at once: the row has changed, as a rule. */
+  #look(refusals: number): void {
+    const { services, scope } = this.#options;
+    void scope.run("runner.read", async (signal) => {
+      if (refusals > 1) {
+        const ms = backoffMs(refusals - 1, refusedBackoff, services.random);
+        await services.clock.sleep(ms, "runner.refused", signal);
+      }
+      if (this.live) await this.#read();
+    });
   }
 
   /** Starts what the row calls for where nothing runs. */
@@ -172,7 +188,7 @@ export class Runner {
         this.#start(effect.task, effect.row);
         break;
       case "read":
-        this.look();
+        this.#look(effect.refusals);
         break;
       case "end":
         this.#options.onEnd(this);

@@ -99,6 +99,23 @@ describe("a runner", () => {
     expect(effects.map(({ type }) => type)).toEqual(["start"]);
   });
 
+  test("counts refusals of the fence for as long as nothing newer is seen", () => {
+    const lost: RunnerEvent = { type: "task_ended", outcome: "fence_lost" };
+    const same: RunnerEvent = { type: "row", row: running, own: false };
+    const refusals = (...events: RunnerEvent[]): unknown => {
+      let state = startRunner("w", "r");
+      let effects: readonly Effect[] = [];
+      for (const event of events) ({ state, effects } = decide(state, event));
+      return effects;
+    };
+    expect(refusals(confirmed, lost)).toEqual([{ type: "read", refusals: 1 }]);
+    expect(refusals(confirmed, lost, same, lost)).toEqual([{ type: "read", refusals: 2 }]);
+    const newer = news({ snapshot_version: 3 });
+    expect(refusals(confirmed, lost, same, lost, newer, lost)).toEqual([
+      { type: "read", refusals: 1 },
+    ]);
+  });
+
   test("reads the row when the commit that would make it the owner is unsure", () => {
     const unsure = play({ type: "unsure" });
     expect(unsure.effects).toEqual(["read"]);

@@ -16,6 +16,8 @@ export interface RunnerState {
   /** The newest row that was seen; null before the first, and after `forget`. */
   readonly row: ChatRow | null;
   readonly active: ActiveTask | null;
+  /** How often in a row the fence has refused a task although nothing newer than `row` was seen. */
+  readonly refusals: number;
 }
 
 export interface ActiveTask {
@@ -44,8 +46,8 @@ export type Effect =
   /** Abort the active task and do not wait for it. */
   | { readonly type: "cancel" }
   | { readonly type: "start"; readonly task: ActiveTask; readonly row: ChatRow }
-  /** Read the row and come back with `row` or `gone`. */
-  | { readonly type: "read" }
+  /** Read the row and come back with `row` or `gone`: after a pause where refusals repeat, which grows with them. */
+  | { readonly type: "read"; readonly refusals: number }
   | { readonly type: "end" };
 
 export interface Decision {
@@ -54,7 +56,7 @@ export interface Decision {
 }
 
 export function startRunner(workerId: string, runnerId: string): RunnerState {
-  return { workerId, runnerId, phase: "reserved", row: null, active: null };
+  return { workerId, runnerId, phase: "reserved", row: null, active: null, refusals: 0 };
 }
 
 export function decide(state: RunnerState, event: RunnerEvent): Decision {
@@ -63,7 +65,7 @@ export function decide(state: RunnerState, event: RunnerEvent): Decision {
     case "confirmed":
       return onRow({ ...state, phase: "driving" }, newest(state.row, event.row), false);
     case "unsure":
-      return { state: { ...state, phase: "unsure" }, effects: [{ type: "read" }] };
+      return reading({ ...state, phase: "unsure" });
     case "row":
       if (!isNewer(event.row, state.row)) {
         // Read again after a lost answer or an ended task: not newer, but there may be nothing running for it.
@@ -79,14 +81,14 @@ export function decide(state: RunnerState, event: RunnerEvent): Decision {
     case "task_ended":
       return onTaskEnded(state, event.outcome);
     case "forget":
-      return { state: { ...state, row: null }, effects: [{ type: "read" }] };
+      return reading({ ...state, row: null });
     case "end":
       return end(state);
   }
 }
 
 function onRow(state: RunnerState, row: ChatRow, own: boolean): Decision {
-  const seen = { ...state, row };
+  const seen = { ...state, row, refusals: 0 };
   if (row.worker_id !== state.workerId || row.runner_id !== state.runnerId) return end(seen);
   const { active } = state;
   const wanted = taskOf(row);
@@ -103,9 +105,12 @@ function onRow(state: RunnerState, row: ChatRow, own: boolean): Decision {
 function onTaskEnded(state: RunnerState, outcome: TaskOutcome): Decision {
   const idle = { ...state, active: null };
   switch (outcome) {
-    case "success":
-      return state.row === null ? reading(idle) : startMissing(idle, state.row);
+    case "success": {
+      const well = { ...idle, refusals: 0 };
+      return state.row === null ? reading(well) : startMissing(well, state.row);
+    }
     case "fence_lost":
+      return reading({ ...idle, refusals: state.refusals + 1 });
     case "cancelled":
       // The row has changed and this runner has not heard of it yet.
       return reading(idle);
@@ -121,7 +126,7 @@ function startMissing(state: RunnerState, row: ChatRow): Decision {
 }
 
 function reading(state: RunnerState): Decision {
-  return { state, effects: [{ type: "read" }] };
+  return { state, effects: [{ type: "read", refusals: state.refusals }] };
 }
 
 function end(state: RunnerState): Decision {

@@ -102,8 +102,10 @@ export class User {
     const { clock } = this.device.process;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const action = this.chats.length === 0 ? "create" : rng.weighted(weights);
-      const chatId = this.chats.length === 0 ? null : rng.pick(this.chats);
+      const { action, chatId } = this.#asked() ?? {
+        action: this.chats.length === 0 ? "create" : rng.weighted(weights),
+        chatId: this.chats.length === 0 ? null : rng.pick(this.chats),
+      };
       // Not waited for, sometimes: people press twice.
       const doing = this.#do(action, chatId, rng.fork(`${action} ${this.#said}`));
       // oxlint-disable-next-line no-await-in-loop
@@ -111,6 +113,19 @@ export class User {
       // oxlint-disable-next-line no-await-in-loop
       await clock.sleep(rng.exponential(thinkMs), "think", signal);
     }
+  }
+
+  /** Whoever is asked for something often answers before anything else. */
+  #asked(): { action: Action; chatId: string } | null {
+    const { rng, weights } = this.#options;
+    const asking = this.watchers.filter(
+      ({ open, transcript }) => open && (transcript.actions?.actions.length ?? 0) > 0,
+    );
+    if (asking.length === 0 || !rng.chance(0.3)) return null;
+    const answers = Object.keys(decisionWeights) as (keyof typeof decisionWeights)[];
+    const some = Object.fromEntries(answers.map((name) => [name, weights[name]]));
+    if (Object.values(some).every((weight) => weight === 0)) return null;
+    return { action: rng.weighted(some) as Action, chatId: rng.pick(asking).chatId };
   }
 
   async #do(action: Action, chatId: string | null, rng: Rng): Promise<void> {

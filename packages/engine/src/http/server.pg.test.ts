@@ -1,5 +1,5 @@
+import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { WebSocket } from "ws";
 import { chatIn } from "../../test/chat-in-state.ts";
 import { startHttpServer, type TestHttpServer } from "../../test/http-server.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
@@ -145,12 +145,21 @@ test("a WebSocket whose client leaves while it is being opened is no failure of 
   };
   await withServer({ logger, streams }, async (http) => {
     const { id } = await chatIn(http.world, "R0");
-    const headers = { authorization: `Bearer ${http.caller.token}` };
-    const socket = new WebSocket(`${http.url}${api}/chats/${id}/stream`, { headers });
-    const over = new Promise((resolve) => socket.on("error", () => {}).on("close", resolve));
+    const socket = connect(http.port, "127.0.0.1").on("error", () => {});
+    socket.write(
+      [
+        `GET ${api}/chats/${id}/stream HTTP/1.1`,
+        "Host: parley",
+        `Authorization: Bearer ${http.caller.token}`,
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        `Sec-WebSocket-Key: ${Buffer.alloc(16).toString("base64")}`,
+        "\r\n",
+      ].join("\r\n"),
+    );
     await opening.promise;
-    socket.terminate();
-    await over;
+    socket.resetAndDestroy();
     await vi.waitFor(() =>
       expect(lines).toContainEqual({
         level: "info",

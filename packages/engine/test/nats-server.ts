@@ -7,8 +7,6 @@ export interface NatsServer {
   readonly url: string;
   /** Ends the server, hard, and starts it again at the same port. */
   restart(): Promise<void>;
-  /** It keeps its connections and says nothing any more, until it is ended. */
-  freeze(): void;
   /** Ends it, hard, until `comeBack`. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
@@ -31,7 +29,6 @@ export async function startNatsServer(): Promise<NatsServer> {
       await end();
       child = await launch(port);
     },
-    freeze: () => void child.kill("SIGSTOP"),
     goAway: end,
     async comeBack() {
       child = await launch(port);

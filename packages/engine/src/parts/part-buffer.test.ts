@@ -197,7 +197,7 @@ describe("an episode", () => {
 });
 
 describe("the caps", () => {
-  it("end an episode with one word about it, and assign no further seq", () => {
+  it("end an episode with one word about it, and assign no further seq (C31)", () => {
     const { buffer } = make({ episodeBytesMax: 10 });
     const reader = new Reader();
     buffer.subscribe(key, 1, reader);

@@ -79,7 +79,7 @@ export class Weather implements DatabaseWeather, NetworkWeather {
     if (aimed !== null) return aimed;
     const { rates } = this;
     if (rates === calm) return null;
-    if (unit.text === "commit" && unit.session.transaction.some((name) => name !== "commit")) {
+    if (unit.commits && unit.session.transaction.length + unit.names.length > 0) {
       this.#atCommit(unit.session.process);
     }
     const die = this.#rng.float();
@@ -87,7 +87,7 @@ export class Weather implements DatabaseWeather, NetworkWeather {
     if (die < edge) return this.#counted("db_reset_before", { kind: "reset_before" });
     edge += rates.resetAfter;
     if (die < edge) {
-      const name = unit.text === "commit" ? "db_commit_answer_lost" : "db_reset_after";
+      const name = unit.commits ? "db_commit_answer_lost" : "db_reset_after";
       return this.#counted(name, { kind: "reset_after" });
     }
     edge += rates.sqlError;

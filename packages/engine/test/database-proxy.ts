@@ -106,8 +106,8 @@ class Link {
         if (state.end.moment === "before") return go();
         goesAtAnswer = true;
       }
-      // The simple query message: "Q", its length, the text.
-      if (state.loseCommit && /^Q[^]{4}commit\0/.test(chunk.toString("latin1"))) {
+      // COMMIT is prepared once, and then named.
+      if (state.loseCommit && chunk.includes("transaction.commit\0")) {
         state.loseCommit = false;
         cutAtAnswer = true;
       }

@@ -13,16 +13,6 @@ export function lost(): Error {
   return Object.assign(new Error("Connection terminated unexpectedly"), { code: "ECONNRESET" });
 }
 
-/** One answer after the other: each ends with the server's being ready again. */
-export function byReady(frames: readonly Frame[]): Frame[][] {
-  const answers: Frame[][] = [[]];
-  for (const one of frames) {
-    answers.at(-1)?.push(one);
-    if (one.type === "Z") answers.push([]);
-  }
-  return answers;
-}
-
 export function outcomeOf(answer: readonly Frame[]): string {
   const error = answer.find(({ type }) => type === "E");
   if (error) return ` error: ${messageOfNotice(error.bytes).slice(0, 120)}`;

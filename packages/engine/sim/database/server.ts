@@ -12,8 +12,8 @@ import type {
   Sabotage,
   UnitFault,
 } from "./ports.ts";
-import { byReady, changeOf, failingQuery, lost, outcomeOf, sessionPattern } from "./answers.ts";
-import { Session, type Unit } from "./session.ts";
+import { changeOf, failingQuery, lost, outcomeOf, sessionPattern } from "./answers.ts";
+import { nameOfBind, Session, type Unit } from "./session.ts";
 import { noticePrefix } from "./shadows.ts";
 import {
   errorFrame,
@@ -35,6 +35,12 @@ const idleTransactionMs = 200;
 
 /** Whoever else leaves a transaction open for so long waits for something else inside of it. */
 export const stalledTransactionMs = 2_000;
+
+/** What a unit prepares: anew, in order; and which of its statements (from 0) every session shares already. */
+interface Preparation {
+  readonly parsed: [name: string, text: string][];
+  readonly known: ReadonlySet<number>;
+}
 
 /**
  * One PostgreSQL for all replicas. Its one session is lent to one transaction at a time; the simulated sessions, their
@@ -182,10 +188,7 @@ export class DatabaseServer {
       this.#fail(unit, fault.error);
       return;
     }
-    const answer =
-      this.sabotage.lies?.(unit) === true
-        ? this.#lie(unit)
-        : this.#execute(fault === null ? this.#pipelineOf(unit) : [unit]);
+    const answer = this.sabotage.lies?.(unit) === true ? this.#lie(unit) : this.#execute(unit);
     if (this.sabotage.swallows?.(unit) === true) return this.#watchIdle(session);
     if (fault?.kind === "reset_after") return this.close(session, lost());
     this.#answer(session, answer, fault?.kind === "slow" ? fault.ms : 0);
@@ -200,19 +203,22 @@ export class DatabaseServer {
     return drawn;
   }
 
-  /** BEGIN, a reading statement and COMMIT that came in one packet are run as one, which halves what they cost here. */
-  #pipelineOf(unit: Unit): Unit[] {
-    if (unit.text?.startsWith("begin isolation level repeatable read") !== true) return [unit];
-    const rest = this.#waiting.filter(({ session }) => session === unit.session);
-    const whole = rest.length === 2 && rest[0]?.text === null && rest[1]?.text === "commit";
-    if (!whole || rest.some((one) => this.#faultOf(one) !== null)) return [unit];
-    for (const one of rest) this.#waiting.splice(this.#waiting.indexOf(one), 1);
-    return [unit, ...rest];
-  }
-
+  /** Runs everything but the COMMIT, says that it has committed, and rolls back. */
   #lie(unit: Unit): Buffer {
-    this.#execute([{ ...unit, frames: framesOf(queryFrame("rollback")) }]);
-    return Buffer.concat([frame("C", zeroEnded("COMMIT")), readyIdle]);
+    const at = unit.frames.findLastIndex(({ type }) => type === "B");
+    const rest = at < 0 ? [] : unit.frames.slice(0, at).filter(({ type }) => type !== "S");
+    const commitIsParsed = rest.at(-1)?.type === "P";
+    const before = commitIsParsed ? rest.slice(0, -1) : rest;
+    const sync = framesOf(frame("S", Buffer.alloc(0)));
+    const said =
+      before.length === 0 ? [] : framesOf(this.#execute({ ...unit, frames: [...before, ...sync] }));
+    this.#execute({ ...unit, text: "rollback", frames: framesOf(queryFrame("rollback")) });
+    return Buffer.concat([
+      ...said.filter(({ type }) => type !== "Z").map(({ bytes }) => bytes),
+      ...(commitIsParsed ? [parseComplete] : []),
+      frame("C", zeroEnded("COMMIT")),
+      readyIdle,
+    ]);
   }
 
   /** A write that goes around everything, as a careless hand in the database would make it. */
@@ -224,19 +230,24 @@ export class DatabaseServer {
     for (const listener of this.committed) listener({ process, statements: ["rogue"], changes });
   }
 
-  /** As when the statement itself had failed: what was open is in error. */
-  #fail({ session, text }: Unit, error: ServerError): void {
+  /** As when a statement of the unit had failed: what was open is in error. */
+  #fail({ session, text, names, commits }: Unit, error: ServerError): void {
     if (error.severity === "FATAL") {
       // Goes out before the end of the connection does.
       this.#answer(session, errorFrame(error));
       this.close(session, lost());
       return;
     }
-    if (text === "commit" || text === "rollback") {
+    if (text === "rollback" || (commits && (text !== null || names.length === 0))) {
       // Whatever it fails with, the transaction is over.
-      this.#execute([
-        { session, frames: framesOf(queryFrame("rollback")), label: "rollback", text },
-      ]);
+      this.#execute({
+        session,
+        frames: framesOf(queryFrame("rollback")),
+        label: "rollback",
+        names: ["rollback"],
+        commits: false,
+        text: "rollback",
+      });
     } else if (session.status === "T") {
       this.#backend.run(failingQuery);
       session.status = "E";
@@ -246,28 +257,20 @@ export class DatabaseServer {
     this.#watchIdle(session);
   }
 
-  #execute(units: readonly Unit[]): Buffer {
-    const [first] = units;
-    const own = first && this.#ownAnswer(first);
+  #execute(unit: Unit): Buffer {
+    const own = this.#ownAnswer(unit);
     if (own) return own;
-    this.statements += units.length;
-    const prepared = units.map((unit) => this.#prepare(unit));
-    const answers = byReady(
-      framesOf(this.#backend.run(Buffer.concat(prepared.map(({ messages }) => messages)))),
+    const { session, label, names } = unit;
+    this.statements += names.length;
+    const { messages, preparation } = this.#prepare(unit);
+    const frames = framesOf(this.#backend.run(messages));
+    session.transaction.push(...names);
+    const answer = this.#digest(session, frames, preparation);
+    this.#trace.add(
+      session.process.name,
+      `db ${session.pid} ${label} ${session.status}${outcomeOf(frames)}`,
     );
-    const out: Buffer[] = [];
-    for (const [i, { session, label }] of units.entries()) {
-      const frames = answers[i] ?? [];
-      session.transaction.push(label);
-      const answer = this.#digest(session, frames, prepared[i]?.parsed ?? null);
-      this.#trace.add(
-        session.process.name,
-        `db ${session.pid} ${label} ${session.status}${outcomeOf(frames)}`,
-      );
-      if (prepared[i]?.synthetic === true) out.push(parseComplete);
-      out.push(answer);
-    }
-    return Buffer.concat(out);
+    return answer;
   }
 
   /** What is kept per session here, and is none of the one real session's business. */
@@ -284,32 +287,32 @@ export class DatabaseServer {
   }
 
   /** Statements are prepared once for all, under the names that every connection gives them. */
-  #prepare({ session, frames }: Unit): {
-    messages: Buffer;
-    parsed: [name: string, text: string] | null;
-    synthetic: boolean;
-  } {
+  #prepare({ session, frames }: Unit): { messages: Buffer; preparation: Preparation } {
     const { prepared } = this.#backend;
-    let parsed: [string, string] | null = null;
-    let synthetic = false;
+    const parsed: Preparation["parsed"] = [];
+    const known = new Set<number>();
     const messages: Buffer[] = [];
+    let binds = 0;
     let looksAtSession = false;
-    for (const { type, bytes } of frames) {
+    for (const one of frames) {
+      const { type, bytes } = one;
+      if (type === "B") {
+        const name = nameOfBind(one);
+        const text = parsed.findLast(([of]) => of === name)?.[1] ?? prepared.get(name) ?? "";
+        looksAtSession ||= sessionPattern.test(text);
+        binds += 1;
+      }
       if (type !== "P") {
-        if (type === "B") {
-          const name = textsOf(bytes.subarray(5), 2)[1] ?? "";
-          looksAtSession = sessionPattern.test(parsed?.[1] ?? prepared.get(name) ?? "");
-        }
         messages.push(bytes);
         continue;
       }
       const [name = "", text = ""] = textsOf(bytes.subarray(5), 2);
       if (prepared.has(name)) {
-        synthetic = true;
+        known.add(binds);
         continue;
       }
       const rewritten = this.sabotage.rewrite?.(name, text) ?? text;
-      parsed = [name, rewritten];
+      parsed.push([name, rewritten]);
       const types = bytes.subarray(5 + Buffer.byteLength(name) + Buffer.byteLength(text) + 2);
       messages.push(frame("P", Buffer.concat([zeroEnded(name, rewritten), types])));
     }
@@ -320,12 +323,14 @@ export class DatabaseServer {
       );
       this.#lastPid = session.status === "I" ? session.pid : 0;
     }
-    return { messages: Buffer.concat(messages), parsed, synthetic };
+    return { messages: Buffer.concat(messages), preparation: { parsed, known } };
   }
 
   /** Takes out of the answer what is for others, and follows what became of the transaction. */
-  #digest(session: Session, answer: readonly Frame[], parsed: [string, string] | null): Buffer {
+  #digest(session: Session, answer: readonly Frame[], { parsed, known }: Preparation): Buffer {
     const out: Buffer[] = [];
+    let binds = 0;
+    let parses = 0;
     let committed = false;
     for (const { type, bytes } of answer) {
       if (type === "N") {
@@ -339,7 +344,11 @@ export class DatabaseServer {
         this.#notify(bytes);
         continue;
       }
-      if (type === "1" && parsed) this.#backend.prepared.set(...parsed);
+      if (type === "1") {
+        const prepared = parsed[parses++];
+        if (prepared) this.#backend.prepared.set(...prepared);
+      }
+      if (type === "2" && known.has(binds++)) out.push(parseComplete);
       if (type === "C")
         committed = !/^(ROLLBACK|BEGIN)/.test(textsOf(bytes.subarray(5), 1)[0] ?? "");
       if (type === "E") committed = false;

@@ -6,13 +6,24 @@ import { FrameReader, textsOf, type Frame } from "./wire.ts";
 export interface Unit {
   readonly session: Session;
   readonly frames: readonly Frame[];
-  /** The name of its statement, or the beginning of its text. */
+  /** The names of its statements, or the beginning of its text. */
   readonly label: string;
+  readonly names: readonly string[];
+  /** COMMIT is in it, as its last. */
+  readonly commits: boolean;
   /** The text of a simple query. */
   readonly text: string | null;
 }
 
 const labelCharsMax = 48;
+
+/** What the driver's COMMIT is prepared as. */
+const commitName = "transaction.commit";
+
+/** Which prepared statement a Bind is of. */
+export function nameOfBind({ bytes }: Frame): string {
+  return textsOf(bytes.subarray(5), 2)[1] ?? "";
+}
 
 /** The server's side of one connection. */
 export class Session {
@@ -54,9 +65,12 @@ function unitOf(session: Session, frames: readonly Frame[]): Unit {
   const [first] = frames;
   if (first?.type === "Q") {
     const [text = ""] = textsOf(first.bytes.subarray(5), 1);
-    return { session, frames, text, label: text.replaceAll(/\s+/g, " ").slice(0, labelCharsMax) };
+    const label = text.replaceAll(/\s+/g, " ").slice(0, labelCharsMax);
+    return { session, frames, text, label, names: [label], commits: text === "commit" };
   }
-  const bind = frames.find(({ type }) => type === "B");
-  const name = bind ? (textsOf(bind.bytes.subarray(5), 2)[1] ?? "") : (first?.type ?? "");
-  return { session, frames, text: null, label: name };
+  const all = frames.filter(({ type }) => type === "B").map(nameOfBind);
+  const names = all.filter((name) => !name.startsWith("transaction."));
+  const commits = all.at(-1) === commitName;
+  const label = [...names, ...(commits ? ["commit"] : [])].join(" ");
+  return { session, frames, text: null, label: label || (first?.type ?? ""), names, commits };
 }

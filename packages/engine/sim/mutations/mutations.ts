@@ -75,8 +75,10 @@ export const mutations: readonly Mutation[] = [
     breaks: "1: nothing committed is lost",
     install: (site) => {
       const now = sometimes(site, 0.3);
-      site.cluster.database.sabotage.lies = ({ text, session }) =>
-        text === "commit" && session.transaction.includes("idempotency_keys.insert") && now();
+      site.cluster.database.sabotage.lies = ({ commits, names, session }) =>
+        commits &&
+        [...session.transaction, ...names].includes("idempotency_keys.insert_last") &&
+        now();
     },
   },
   {

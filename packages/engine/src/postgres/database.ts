@@ -4,6 +4,7 @@ import { backoffMs } from "../lib/backoff.ts";
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { silentLogger, type Logger } from "../lib/logger.ts";
 import { systemRandom, type Random } from "../lib/random.ts";
+import type { BatchStatement } from "./batch.ts";
 import { openDedicated, type DedicatedConnection, type DedicatedOptions } from "./dedicated.ts";
 import { DatabaseUnavailable, isRetryableInTransaction } from "./errors.ts";
 import { IdentityWatch, readIdentity, type DatabaseIdentity } from "./identity.ts";
@@ -11,7 +12,7 @@ import { Session } from "./session.ts";
 import { clientConfig, connectWaitMs, type ConnectionSettings } from "./settings.ts";
 import type { ReadTx, Statement, WriteTx } from "./sql.ts";
 import { Stats } from "./stats.ts";
-import { beginText, readOnce, runTransaction, type TransactionKind } from "./transaction.ts";
+import { beginStatements, readOnce, runTransaction, type TransactionKind } from "./transaction.ts";
 
 export interface TransactionOptions {
   /** The label that its cost is counted under. */
@@ -296,8 +297,8 @@ class PostgresDatabase implements Database {
     for (const listener of this.#reconnectListeners) listener();
   }
 
-  #begin(kind: TransactionKind, options: TransactionOptions): string {
-    return beginText(
+  #begin(kind: TransactionKind, options: TransactionOptions): readonly BatchStatement[] {
+    return beginStatements(
       kind,
       options.statementTimeoutMs ?? this.#statementTimeoutMs,
       options.lockTimeoutMs ?? this.#lockTimeoutMs,

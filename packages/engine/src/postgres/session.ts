@@ -1,4 +1,5 @@
-import type { Client, ClientBase, QueryResult } from "pg";
+import type { Client, ClientBase, QueryResult, Submittable } from "pg";
+import { Batch, type BatchAnswer, type BatchStatement } from "./batch.ts";
 import {
   DatabaseUnavailable,
   isFatal,
@@ -61,6 +62,27 @@ export class Session {
       return await this.#client.query(config);
     } catch (error) {
       throw this.#explain(name, error);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  /** Sends the statements together; where one fails, those behind it are not run and fail with its error. */
+  async sendBatch(
+    operation: string,
+    statements: readonly BatchStatement[],
+  ): Promise<readonly BatchAnswer[]> {
+    if (this.#inFlight === 0) this.#stats.add(operation, "roundTrips");
+    this.#inFlight += 1;
+    try {
+      const answers = await new Promise<readonly BatchAnswer[]>((resolve) => {
+        this.#client.query(new Batch(statements, resolve) as unknown as Submittable);
+      });
+      const failed = answers.findIndex((answer) => !answer.ok);
+      const first = answers[failed];
+      if (first === undefined || first.ok) return answers;
+      const error = this.#explain(statements[failed]?.name ?? "", first.error);
+      return answers.map((answer) => (answer.ok ? answer : { ok: false, error }));
     } finally {
       this.#inFlight -= 1;
     }

@@ -26,5 +26,15 @@ export interface ReadTx extends Sql {
 
 /** Inside a transaction that may write. What mutates takes this, and nothing else can be passed for it. */
 export interface WriteTx extends ReadTx {
+  /**
+   * Runs one statement together with the next that is asked for, or with the COMMIT: for what nobody waits for. Whoever
+   * awaits it before asking for another waits for ever.
+   */
+  queryWithNext<R = Record<string, unknown>>(statement: Statement): Promise<R[]>;
+  /**
+   * Runs one statement as the last of its transaction: it goes out with the COMMIT. What it gives comes when the
+   * transaction is over: whoever awaits it inside waits for ever.
+   */
+  queryLast<R = Record<string, unknown>>(statement: Statement): Promise<R[]>;
   readonly [writeBrand]: true;
 }

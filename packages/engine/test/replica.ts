@@ -318,7 +318,7 @@ export class Replica {
           messages: [{ role: "user", parts: [{ type: "text", text: content }] }],
         });
         if (servers.length === 0) return;
-        await bundle.set(await this.chatServers.replace(bundle.tx, bundle.chat, servers));
+        await bundle.set(await this.chatServers.replace(bundle.tx, bundle.sketch, servers));
       },
       { acquire, operation: "api.create" },
     );

@@ -243,8 +243,12 @@ test("what each operation costs, and that nobody pays for a stream twice", async
   expect(another.writeTransactions).toBe(0);
   expect(second.transcript.messages).toEqual(first.transcript.messages);
 
+  // After an interruption the history is read once more.
+  models.enqueue(says("Back to it."));
+  await turn(chatId, first, "Go on then.", 2);
+
   models.enqueue(says("For both of you."));
-  const known = second.transcript.messages.length;
+  const known = first.transcript.messages.length;
   const forTwo = await costOf(async () => {
     await turn(chatId, first, "For two?", 2);
     await second.until("the same turn", (t) => settled(t) && t.messages.length === known + 2);

@@ -19,9 +19,8 @@ export class OneWriter {
     for (const [id, { was, now }] of commit.chats) {
       if (now === null) continue;
       this.#learn(now, was, process.name);
-      if (was === null) continue;
       const isNew =
-        now.generation_attempt !== was.generation_attempt ||
+        now.generation_attempt !== was?.generation_attempt ||
         now.history_version !== was.history_version;
       if (now.generation_attempt > 0 && isNew) {
         this.#runnerOf.set(
@@ -32,7 +31,8 @@ export class OneWriter {
         const owned = now.status === "running" ? now : was;
         this.#byOwner(owned, process.name, "recorded an attempt");
       }
-      if (isWorkersEnd(was, now)) this.#byOwner(was, process.name, `ended ${was.status}`);
+      if (was !== null && isWorkersEnd(was, now))
+        this.#byOwner(was, process.name, `ended ${was.status}`);
     }
     this.#messages(commit);
   }

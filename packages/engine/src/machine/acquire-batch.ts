@@ -59,10 +59,11 @@ export async function acquireBatch(
     });
     const commits = await Promise.all(
       taken.map(
-        async ({ before, chat }) => await new Bundle(transaction, chat.id, before, chat).commit(),
+        async ({ before, chat }) =>
+          await new Bundle(transaction, chat.id, before, { chat, messageId: null }).commit(),
       ),
     );
-    transaction.commits.push(...commits);
+    for (const commit of commits) transaction.publish(commit.chat.id, commit);
     return { taken, found: found.length, admitted };
   }, "worker.acquire");
 }

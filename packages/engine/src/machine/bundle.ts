@@ -1,17 +1,35 @@
 import type { Commit } from "../domain/commit.ts";
-import { ChatNotFound, IdempotencyKeyReused } from "../domain/errors.ts";
-import type { ChatRow, MessageRow, NewMessage, QueueRow } from "../domain/rows.ts";
+import { ChatNotFound } from "../domain/errors.ts";
+import type { ChatRow, MessageRow, NewMessage, QueueRow, TrackedCall } from "../domain/rows.ts";
 import type { SpendAnswer } from "../domain/spending.ts";
 import { stateOf, type State } from "../domain/state.ts";
 import { assert, defined } from "../lib/assert.ts";
-import { isUniqueViolation } from "../postgres/errors.ts";
 import type { WriteTx } from "../postgres/sql.ts";
-import { readChat, updateChat, updateChatReserving, type ChatChanges } from "../store/chats.ts";
+import {
+  readChat,
+  updateChat,
+  updateChatLast,
+  updateChatReserving,
+  type ChatChanges,
+} from "../store/chats.ts";
 import { readPendingActions } from "../store/executions.ts";
-import { insertMessage } from "../store/messages.ts";
+import { insertMessage, insertMessageAs } from "../store/messages.ts";
+import { updateAndOffer, type Offer } from "../store/ownership.ts";
 import { readQueue } from "../store/queue.ts";
 import type { Wish } from "../store/spending.ts";
 import type { Transaction } from "./transaction.ts";
+
+/** Columns that take exactly what is written to them. */
+export type PlannedChanges = Pick<
+  ChatChanges,
+  "status" | "worker_id" | "runner_id" | "last_error" | "turn_message_id" | "compact_only"
+> & { readonly compaction_requested_at?: null };
+
+/** What was read in the round trip that locked the row: sound for the first transition of its bundle. */
+export interface ReadAlong {
+  readonly calls?: Promise<TrackedCall[]>;
+  readonly isClientIdTaken?: Promise<boolean>;
+}
 
 /**
  * One chat inside one transaction, its row locked and its snapshot bumped: what transitions work on. It knows the row
@@ -25,6 +43,7 @@ export class Bundle {
   readonly before: ChatRow | null;
   /** When the row was locked, by the database's clock. */
   readonly lockedAt: Date;
+  #readAlong: ReadAlong;
   #chat: ChatRow | null;
   /** Something was written that changes the row through a trigger; `state` may be sound all the same. */
   #rowStale = false;
@@ -35,10 +54,23 @@ export class Bundle {
   #queue: QueueRow[] | null = null;
   #queueStale = false;
   readonly #messages = new Map<number, MessageRow>();
+  /** Taken with the lock, for the first message that is inserted; null once it is used. */
+  #messageId: number | null;
+  /** Columns that are written with the next statement on the row, or with the last. */
+  #planned: ChatChanges | null = null;
+  #queueTouched = false;
 
-  constructor(transaction: Transaction, chatId: string, before: ChatRow | null, chat: ChatRow) {
+  constructor(
+    transaction: Transaction,
+    chatId: string,
+    before: ChatRow | null,
+    { chat, messageId }: { readonly chat: ChatRow; readonly messageId: number | null },
+    readAlong: ReadAlong = {},
+  ) {
+    this.#readAlong = readAlong;
     this.transaction = transaction;
     this.tx = transaction.tx;
+    this.#messageId = messageId;
     this.chatId = chatId;
     this.before = before;
     this.lockedAt = chat.updated_at;
@@ -83,9 +115,44 @@ export class Bundle {
     this.#born = true;
   }
 
-  /** Writes the given columns and no others. */
+  /** Writes the given columns, with what was planned, and no others. */
   async set(changes: ChatChanges): Promise<ChatRow> {
-    return this.adopt(await this.#alongQueue(updateChat(this.tx, this.chatId, changes)));
+    const all = { ...this.#takePlanned(), ...changes };
+    return this.adopt(await this.#alongQueue(updateChat(this.tx, this.chatId, all)));
+  }
+
+  /**
+   * Writes the given columns with the next statement on the row, at the latest with the last: what several of a turn's
+   * transitions write is one statement, and nobody waits for it.
+   */
+  plan(changes: PlannedChanges): void {
+    this.#planned = { ...this.#planned, ...changes };
+    this.#rowStale = true;
+    if (this.#chat !== null) this.#chat = { ...this.#chat, ...changes };
+  }
+
+  /** To be asked for once, before anything is written. */
+  takeReadAlong(): ReadAlong {
+    const taken = this.#readAlong;
+    this.#readAlong = {};
+    return taken;
+  }
+
+  /** The row as far as it is known: versions, and what triggers write, may be newer. */
+  get sketch(): ChatRow {
+    if (this.#chat === null) throw new ChatNotFound(this.chatId);
+    return this.#chat;
+  }
+
+  /** Messages were soft-deleted. */
+  get historyCut(): boolean {
+    return this.#historyCut;
+  }
+
+  #takePlanned(): ChatChanges {
+    const planned = this.#planned ?? {};
+    this.#planned = null;
+    return planned;
   }
 
   /** As `set`; in the same statement the worst case of the call of the new attempt is reserved, or refused. */
@@ -93,9 +160,16 @@ export class Bundle {
     changes: ChatChanges & { readonly generation_attempt: "next" },
     wish: Wish,
   ): Promise<{ readonly chat: ChatRow; readonly spend: SpendAnswer }> {
-    const written = updateChatReserving(this.tx, this.chatId, changes, wish);
+    const all = { ...this.#takePlanned(), ...changes };
+    const written = updateChatReserving(this.tx, this.chatId, all, wish);
     const { chat, spend } = await this.#alongQueue(written);
     return { chat: this.adopt(chat), spend };
+  }
+
+  /** Writes what is planned, and names the runner in the same statement: see `updateAndOffer`. */
+  async setAndOffer(offer: Offer): Promise<ChatRow> {
+    const written = updateAndOffer(this.tx, this.chatId, this.#takePlanned(), offer);
+    return this.adopt(await this.#alongQueue(written));
   }
 
   /** The row as a statement of the caller's has just written it. */
@@ -109,14 +183,31 @@ export class Bundle {
   /** Message rows move versions of the chat, never its state. @throws IdempotencyKeyReused */
   async insert(message: NewMessage): Promise<MessageRow> {
     this.#rowStale = true;
-    const row = await insertMessage(this.tx, this.chatId, message).catch(clientIdReused(message));
+    if (message.client_id) this.transaction.inserts(message.client_id);
+    const id = this.#messageId;
+    if (id === null) {
+      const row = await insertMessage(this.tx, this.chatId, message);
+      this.#messages.set(row.id, row);
+      return row;
+    }
+    this.#messageId = null;
+    // Not waited for: where it fails, so does whatever comes after it in the transaction, its COMMIT at the latest.
+    const stamp = { id, revision: this.snapshot, created_at: this.lockedAt };
+    const { row, sent } = insertMessageAs(this.tx, this.chatId, message, stamp);
+    sent.catch(() => {});
     this.#messages.set(row.id, row);
     return row;
+  }
+
+  /** What the bundle moves the chat's snapshot to. */
+  get snapshot(): number {
+    return this.before === null ? 1 : this.before.snapshot_version + 1;
   }
 
   /** Takes in messages that a statement of the caller's has inserted. */
   inserted(rows: readonly MessageRow[]): void {
     this.#rowStale = true;
+    this.#messageId = null;
     for (const row of rows) this.#messages.set(row.id, row);
   }
 
@@ -127,6 +218,7 @@ export class Bundle {
 
   /** To be called with any write to the queue: it reaches the row through a trigger. */
   queueTouched(): void {
+    this.#queueTouched = true;
     this.#rowStale = true;
     this.#stateStale = true;
     this.#queueStale = true;
@@ -149,6 +241,10 @@ export class Bundle {
   /** Reads the row again where something else than `set` has changed it. */
   async refresh(): Promise<void> {
     if (!this.#rowStale) return;
+    if (this.#planned !== null) {
+      await this.set({});
+      return;
+    }
     this.#chat = (await this.#alongQueue(readChat(this.tx, this.chatId))) ?? null;
     this.#rowStale = false;
     this.#stateStale = false;
@@ -157,6 +253,24 @@ export class Bundle {
   /** As `refresh`, where `state` may have changed. */
   async refreshState(): Promise<void> {
     if (this.#stateStale) await this.refresh();
+  }
+
+  /**
+   * Ends the bundle: sends what is planned, and reads what is to be published. Where nothing more is to be read, what is
+   * planned goes out with the COMMIT, if nothing else follows in the transaction. Gives what is published; to be awaited when the transaction has committed.
+   */
+  async end(isLast: boolean): Promise<() => Promise<Commit>> {
+    const isKnown = this.#planned !== null && !this.#queueTouched;
+    if (!isLast || !isKnown || this.#chat?.status === "requires_action") {
+      const commit = await this.commit();
+      return async () => await Promise.resolve(commit);
+    }
+    const last = updateChatLast(this.tx, this.chatId, this.#takePlanned());
+    last.catch(() => {});
+    return async () => {
+      this.adopt(await last);
+      return await this.commit();
+    };
   }
 
   /** What is published when the transaction has committed. */
@@ -204,14 +318,4 @@ export class Bundle {
     this.#queue = queue;
     return value;
   }
-}
-
-/** Sending refuses a taken client id before it gets here; this is what a race or an old row comes down to. */
-function clientIdReused(message: NewMessage): (error: unknown) => never {
-  return (error) => {
-    if (message.client_id && isUniqueViolation(error, "chat_messages_client_id")) {
-      throw new IdempotencyKeyReused(message.client_id);
-    }
-    throw error;
-  };
 }

@@ -4,7 +4,8 @@ import type { MessageRow, NewMessage, QueueRow, TrackedCall } from "../domain/ro
 import type { State } from "../domain/state.ts";
 import { readTrackedCalls } from "../store/executions.ts";
 import { clientIdTaken, deleteQueued, rankQueue, readQueue } from "../store/queue.ts";
-import type { Bundle } from "./bundle.ts";
+import type { WriteTx } from "../postgres/sql.ts";
+import type { Bundle, ReadAlong } from "./bundle.ts";
 import { closeCalls } from "./close-open-calls.ts";
 
 /** What a user's message is made of, wherever it goes first. */
@@ -32,9 +33,35 @@ export function userMessage(from: UserMessage): NewMessage {
 /** A client id names one message of its chat. After a day its key is forgotten, the message is not. */
 export async function assertClientIdFree(bundle: Bundle, clientId: string | null): Promise<void> {
   if (clientId === null) return;
-  if (await clientIdTaken(bundle.tx, bundle.chatId, clientId)) {
-    throw new IdempotencyKeyReused(clientId);
-  }
+  await assertFree(clientId, clientIdTaken(bundle.tx, bundle.chatId, clientId));
+}
+
+/** What has to be known before a message enters the history of a chat that does nothing: read with the lock, where it was. */
+export async function readBeforeEntering(
+  bundle: Bundle,
+  clientId: string | null,
+): Promise<TrackedCall[]> {
+  const { calls, isClientIdTaken } = bundle.takeReadAlong();
+  const { tx, chatId } = bundle;
+  const [tracked] = await Promise.all([
+    calls ?? readTrackedCalls(tx, chatId),
+    clientId && assertFree(clientId, isClientIdTaken ?? clientIdTaken(tx, chatId, clientId)),
+  ]);
+  return tracked;
+}
+
+/** What `readBeforeEntering` needs, sent with the statement that locks the row. */
+export function readAlongEntering(tx: WriteTx, chatId: string, clientId: string | null): ReadAlong {
+  const calls = readTrackedCalls(tx, chatId);
+  calls.catch(() => {});
+  if (clientId === null) return { calls };
+  const isClientIdTaken = clientIdTaken(tx, chatId, clientId);
+  isClientIdTaken.catch(() => {});
+  return { calls, isClientIdTaken };
+}
+
+async function assertFree(clientId: string, taken: Promise<boolean>): Promise<void> {
+  if (await taken) throw new IdempotencyKeyReused(clientId);
 }
 
 /** Moves a queued message into history, after closing the calls given; gives all rows inserted, it as the last. */

@@ -1,8 +1,9 @@
 import type { Json } from "@parley/protocol";
 import { ChatNotFound, IdempotencyKeyReused } from "../domain/errors.ts";
+import { isUniqueViolation } from "../postgres/errors.ts";
 import type { ReadTx } from "../postgres/sql.ts";
 import type { NewChat } from "../store/chats.ts";
-import { findIdempotent, insertIdempotent } from "../store/idempotency.ts";
+import { findIdempotent, idempotencyKeyTaken, insertIdempotentLast } from "../store/idempotency.ts";
 import type { Bundle } from "./bundle.ts";
 import type { CallOptions, Machine } from "./machine.ts";
 
@@ -31,9 +32,6 @@ class Replayed extends Error {
   }
 }
 
-/** Another transaction has just used the key and committed. */
-class Raced extends Error {}
-
 /**
  * `Machine.update`, at most once per key. The key is looked up under the row lock and before any state check; `fn`'s
  * answer is stored in the same transaction. Without a key, the update as it is.
@@ -47,9 +45,10 @@ export async function updateOnce<T extends Json>(
   fn: (bundle: Bundle) => Promise<T>,
   options?: CallOptions,
 ): Promise<Once<T>> {
-  return await once(machine, key, () =>
-    machine.update(chatId, (bundle) => keyed(bundle, key, fn), options),
-  );
+  return await once(machine, key, () => {
+    const looked = new Look<T>(key, options);
+    return machine.update(chatId, (bundle) => keyed(bundle, key, looked, fn), looked.options);
+  });
 }
 
 /** `Machine.create`, at most once per key: the loser of a race gets the winner's answer, and makes no chat. */
@@ -60,23 +59,50 @@ export async function createOnce<T extends Json>(
   fn: (bundle: Bundle) => Promise<T>,
   options?: CallOptions,
 ): Promise<Once<T>> {
-  return await once(machine, key, () =>
-    machine.create(chat, (bundle) => keyed(bundle, key, fn), options),
-  );
+  return await once(machine, key, () => {
+    const looked = new Look<T>(key, options);
+    return machine.create(chat, (bundle) => keyed(bundle, key, looked, fn), looked.options);
+  });
+}
+
+/** The look for an answer goes out with the statement that locks the row, and runs behind it. */
+class Look<T extends Json> {
+  readonly options: CallOptions;
+  #found: Promise<T | undefined> | undefined;
+
+  constructor(key: RequestKey | null, options: CallOptions = {}) {
+    const { along } = options;
+    this.options = {
+      ...options,
+      along: (tx) => {
+        if (key !== null) {
+          this.#found = find<T>(tx, key);
+          this.#found.catch(() => {});
+        }
+        return along?.(tx) ?? {};
+      },
+    };
+  }
+
+  /** A transaction that is tried again looks again. */
+  async found(): Promise<T | undefined> {
+    return await this.#found;
+  }
 }
 
 async function keyed<T extends Json>(
   bundle: Bundle,
   key: RequestKey | null,
+  look: Look<T>,
   fn: (bundle: Bundle) => Promise<T>,
 ): Promise<T> {
   if (key === null) return await fn(bundle);
-  const found = await find<T>(bundle.tx, key);
+  const found = await look.found();
   if (found !== undefined) throw new Replayed(found);
   const response = await fn(bundle);
   const { principal_id, scope, request_hash } = key;
   const answer = { request_hash, response };
-  if (!(await insertIdempotent(bundle.tx, principal_id, scope, key.key, answer))) throw new Raced();
+  insertIdempotentLast(bundle.tx, principal_id, scope, key.key, answer);
   return response;
 }
 
@@ -89,8 +115,9 @@ async function once<T extends Json>(
     return { response: await run(), replayed: false };
   } catch (error) {
     if (error instanceof Replayed) return { response: error.response as T, replayed: true };
-    // The chat may be gone by the very request that is repeated.
-    if (key !== null && (error instanceof Raced || error instanceof ChatNotFound)) {
+    // Another transaction has just used the key and committed. The chat may be gone by the very request that is repeated.
+    const isRaced = isUniqueViolation(error, idempotencyKeyTaken);
+    if (key !== null && (isRaced || error instanceof ChatNotFound)) {
       const found = await machine.read((tx) => find<T>(tx, key), "idempotency.find");
       if (found !== undefined) return { response: found, replayed: true };
     }

@@ -215,6 +215,7 @@ function reservation(): Recorded {
     outcome,
     worker_id: world.worker,
     runner_id: randomUUID(),
+    beginsAtOnce: false,
     confirm: (chat) => void outcome.push(`confirmed ${chat.runner_id}`),
     cancel: () => void outcome.push("cancelled"),
     perhaps: () => void outcome.push("perhaps"),

@@ -59,7 +59,7 @@ export class Machine {
     options: CallOptions = {},
   ): Promise<T> {
     return await this.transaction(
-      async (transaction) => await transaction.update(chatId, fn, options),
+      async (transaction) => await transaction.update(chatId, fn, { ...options, isLast: true }),
       options.operation ?? "machine.update",
     );
   }
@@ -71,7 +71,7 @@ export class Machine {
     options: CallOptions = {},
   ): Promise<T> {
     return await this.transaction(
-      async (transaction) => await transaction.create(chat, fn, options),
+      async (transaction) => await transaction.create(chat, fn, { ...options, isLast: true }),
       options.operation ?? "machine.create",
     );
   }
@@ -97,10 +97,13 @@ export class Machine {
       );
     } catch (error) {
       if (current) this.#failed(current, error instanceof CommitUnknown);
-      throw error;
+      throw current?.explain(error) ?? error;
     }
+    const commits = await Promise.all(
+      (current?.commits ?? []).map(async (commit) => await commit()),
+    );
     for (const { reservation, chat } of current?.reservations ?? []) reservation.confirm(chat);
-    if (current && current.commits.length > 0) this.#publisher.published(current.commits);
+    if (commits.length > 0) this.#publisher.published(commits);
     return result;
   }
 
@@ -110,7 +113,7 @@ export class Machine {
       else reservation.cancel();
     }
     if (!unknown) return;
-    for (const commit of transaction.commits) this.#publisher.perhaps(commit.chat.id);
+    for (const chatId of transaction.chatIds) this.#publisher.perhaps(chatId);
   }
 
   /** Holds the row lock without a bump; publishes nothing. */

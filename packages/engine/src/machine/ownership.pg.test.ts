@@ -42,7 +42,11 @@ const take = (id: string, by: Runner): Promise<ChatRow> =>
   world.machine.update(id, (bundle) => acquire(bundle, by));
 
 const give = (id: string, runnerId: string): Promise<ChatRow> =>
-  world.machine.update(id, (bundle) => abandon(bundle, runnerId));
+  world.machine.update(id, async (bundle) => {
+    await abandon(bundle, runnerId);
+    await bundle.refresh();
+    return bundle.chat;
+  });
 
 async function unchanged(code: string, run: () => Promise<unknown>): Promise<void> {
   world.published();

@@ -48,14 +48,14 @@ export async function acquire(bundle: Bundle, runner: Runner): Promise<ChatRow> 
  *
  * @throws TransitionRejected when nobody owns the chat, FenceLost when another runner does.
  */
-export async function abandon(bundle: Bundle, runner_id: string): Promise<ChatRow> {
-  await bundle.refresh();
-  const { chat } = bundle;
-  if (chat.runner_id === null) {
+export async function abandon(bundle: Bundle, runner_id: string): Promise<void> {
+  await bundle.refreshState();
+  const { sketch } = bundle;
+  if (sketch.runner_id === null) {
     throw new TransitionRejected("abandon", bundle.state, "nobody owns the chat");
   }
-  if (chat.runner_id !== runner_id) throw new FenceLost(bundle.chatId);
-  return await bundle.set({ worker_id: null, runner_id: null });
+  if (sketch.runner_id !== runner_id) throw new FenceLost(bundle.chatId);
+  bundle.plan({ worker_id: null, runner_id: null });
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { ChatRow } from "../domain/rows.ts";
+import type { ChatRow, MessageRow } from "../domain/rows.ts";
 import type { Commit } from "../domain/commit.ts";
 
 /** Where committed bundles go. Called only after the commit; must not throw and must not block. */
@@ -15,6 +15,8 @@ export interface Publisher {
 export interface Reservation {
   readonly worker_id: string;
   readonly runner_id: string;
+  /** The runner knows what it would begin with, a plain call of the model: its attempt may be recorded with the commit. */
+  readonly beginsAtOnce: boolean;
   /** The commit happened: `chat` names this runner. */
   confirm(chat: ChatRow): void;
   /** It did not. */
@@ -28,7 +30,22 @@ export interface Acquirer {
   /**
    * Null when this worker takes nothing now: draining, full, others wait, or it cannot run this chat.
    *
-   * @param resumes its turn only waited, and goes on whether there is room or not.
+   * @param chat as far as it is known before the last statement on it: its versions may be older.
    */
-  reserve(chat: ChatRow, resumes?: boolean): Reservation | null;
+  reserve(chat: ChatRow, how?: Offered): Reservation | null;
+}
+
+export interface Offered {
+  /** Its turn only waited, and goes on whether there is room or not. */
+  readonly resumes: boolean;
+  /** How its turn begins, where that is with a user's message and nothing stands between. */
+  readonly entered: Entered | null;
+}
+
+/** Messages that entered history, the last of them the user's. */
+export interface Entered {
+  /** The history that they were put behind; null: there was none. */
+  readonly from: number | null;
+  readonly history_version: number;
+  readonly messages: readonly MessageRow[];
 }

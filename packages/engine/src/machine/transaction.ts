@@ -1,10 +1,11 @@
 import type { Commit } from "../domain/commit.ts";
-import { ChatNotFound, FenceLost } from "../domain/errors.ts";
+import { ChatNotFound, FenceLost, IdempotencyKeyReused } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import { noLimits, slotLimitsOf, type RunningLimits } from "../domain/running-limits.ts";
 import { isRunnable, stateOf } from "../domain/state.ts";
 import { fenceHolds, type Fence } from "../domain/task.ts";
 import { assert } from "../lib/assert.ts";
+import { isUniqueViolation } from "../postgres/errors.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import {
   insertChat,
@@ -15,15 +16,18 @@ import {
   type MetadataChanges,
   type NewChat,
 } from "../store/chats.ts";
-import { acquireChat } from "../store/ownership.ts";
-import { Bundle } from "./bundle.ts";
-import type { Acquirer, Reservation } from "./ports.ts";
+import { Bundle, type ReadAlong } from "./bundle.ts";
+import type { Acquirer, Entered, Reservation } from "./ports.ts";
 
 export interface UpdateOptions {
   /** Refuses with `FenceLost` unless the row, locked, still names this runner in this status and history. */
   readonly fence?: Fence;
   /** Offer the chat to this replica's worker when the bundle leaves it runnable and unowned. */
   readonly acquire?: boolean;
+  /** Nothing follows this bundle in its transaction: what it has planned may go out with the COMMIT. */
+  readonly isLast?: boolean;
+  /** Sends statements that go out with the one that locks the row, and run behind it. */
+  readonly along?: (tx: WriteTx) => ReadAlong;
 }
 
 /** What ownership is judged by. */
@@ -42,13 +46,17 @@ export const silenceMs = 1_500;
  */
 export class Transaction {
   readonly tx: WriteTx;
-  readonly commits: Commit[] = [];
+  /** What is published, each to be awaited when the transaction has committed. */
+  readonly commits: (() => Promise<Commit>)[] = [];
+  readonly chatIds: string[] = [];
   readonly reservations: { reservation: Reservation; chat: ChatRow }[] = [];
   readonly rules: OwnershipRules;
   readonly #acquirer: Acquirer | null;
   /** Chats with a bundle under way: a second one inside it would work on a row that the first holds in memory. */
   readonly #open = new Set<string>();
   #failed: { readonly error: unknown } | null = null;
+  readonly #offered = new Set<string>();
+  #clientId: string | null = null;
 
   constructor(tx: WriteTx, acquirer: Acquirer | null, rules: OwnershipRules) {
     this.tx = tx;
@@ -63,11 +71,14 @@ export class Transaction {
     options: UpdateOptions = {},
   ): Promise<T> {
     return await this.#whole(chatId, async () => {
-      const chat = await lockAndBump(this.tx, chatId);
-      if (chat === undefined) throw new ChatNotFound(chatId);
+      const locked = lockAndBump(this.tx, chatId);
+      const along = options.along?.(this.tx);
+      const row = await locked;
+      if (row === undefined) throw new ChatNotFound(chatId);
+      const { chat } = row;
       if (options.fence && !fenceHolds(chat, options.fence)) throw new FenceLost(chatId);
       const before = { ...chat, snapshot_version: chat.snapshot_version - 1 };
-      return await this.#finish(new Bundle(this, chatId, before, chat), fn, options);
+      return await this.#finish(new Bundle(this, chatId, before, row, along), fn, options);
     });
   }
 
@@ -78,7 +89,9 @@ export class Transaction {
     options: UpdateOptions = {},
   ): Promise<T> {
     return await this.#whole(chat.id, async () => {
-      const row = await insertChat(this.tx, chat);
+      const inserted = insertChat(this.tx, chat);
+      options.along?.(this.tx);
+      const row = await inserted;
       return await this.#finish(new Bundle(this, chat.id, null, row), fn, options);
     });
   }
@@ -93,9 +106,26 @@ export class Transaction {
     const chat = await updateChat(this.tx, chatId, changes);
     if (chat.metadata_version !== before.metadata_version) {
       const nothing = { messages: [], historyCut: false, queue: null, actions: null };
-      this.commits.push({ chat, before, deleted: false, ...nothing });
+      this.publish(chatId, { chat, before, deleted: false, ...nothing });
     }
     return chat;
+  }
+
+  publish(chatId: string, commit: Commit): void {
+    this.chatIds.push(chatId);
+    this.commits.push(async () => await Promise.resolve(commit));
+  }
+
+  /** A message with this client id is inserted. */
+  inserts(clientId: string): void {
+    this.#clientId = clientId;
+  }
+
+  /** Sending refuses a taken client id before it gets here; this is what a race or an old row comes down to. */
+  explain(error: unknown): unknown {
+    if (this.#clientId === null || !isUniqueViolation(error, "chat_messages_client_id"))
+      return error;
+    return new IdempotencyKeyReused(this.#clientId);
   }
 
   /** Rejects when a bundle has failed, even if its caller has swallowed that: what it wrote must not be committed. */
@@ -129,11 +159,12 @@ export class Transaction {
     options: UpdateOptions,
   ): Promise<T> {
     const result = await fn(bundle);
-    await bundle.refresh();
+    await bundle.refreshState();
     assert(bundle.before !== null || bundle.state !== "N", "no transition made the chat");
     assert(bundle.state !== "Invalid" || this.#stillInvalid(bundle), "a bundle landed in Invalid");
-    if (options.acquire) await this.#acquire(bundle);
-    this.commits.push(await bundle.commit());
+    if (options.acquire) await this.offer(bundle);
+    this.chatIds.push(bundle.chatId);
+    this.commits.push(await bundle.end(options.isLast ?? false));
     return result;
   }
 
@@ -142,34 +173,50 @@ export class Transaction {
     return bundle.before !== null && stateOf(bundle.before) === "Invalid";
   }
 
-  async #acquire(bundle: Bundle): Promise<void> {
-    if (bundle.state === "N" || !isRunnable(bundle.chat) || bundle.chat.worker_id !== null) return;
+  /**
+   * Offers a chat that the bundle has made runnable to this replica's worker, in the statement that writes what is
+   * planned for its row. Where the worker knows the history and sees a plain call of the model ahead, that statement
+   * records the attempt, too: the turn begins with its message.
+   */
+  async offer(bundle: Bundle): Promise<void> {
+    if (this.#offered.has(bundle.chatId)) return;
+    this.#offered.add(bundle.chatId);
+    await bundle.refreshState();
+    const { sketch } = bundle;
+    if (bundle.state === "N" || !isRunnable(sketch) || sketch.worker_id !== null) return;
     const resumes = doesResume(bundle);
-    const reservation = this.#acquirer?.reserve(bundle.chat, resumes);
+    const reservation = this.#acquirer?.reserve(sketch, { resumes, entered: enteredIn(bundle) });
     if (!reservation) return;
     // Registered before it is sent: whatever becomes of the transaction, the reservation hears of it.
-    const entry = { reservation, chat: bundle.chat };
+    const entry = { reservation, chat: sketch };
     this.reservations.push(entry);
-    const { worker_id, runner_id } = reservation;
-    const row = await acquireChat(
-      this.tx,
-      bundle.chatId,
-      worker_id,
-      runner_id,
-      this.rules.leaseMs,
-      silenceMs,
-      slotLimitsOf(resumes ? noLimits : this.rules.limits, bundle.chat),
-    );
-    if (row === undefined) {
-      this.reservations.pop();
+    const row = await bundle.setAndOffer({
+      worker_id: reservation.worker_id,
+      runner_id: reservation.runner_id,
+      lease_ms: this.rules.leaseMs,
+      silence_ms: silenceMs,
+      slot: slotLimitsOf(resumes ? noLimits : this.rules.limits, sketch),
+      attempt: reservation.beginsAtOnce,
+    });
+    if (row.runner_id !== reservation.runner_id) {
+      this.reservations.splice(this.reservations.indexOf(entry), 1);
       reservation.cancel();
       return;
     }
-    entry.chat = bundle.adopt(row);
+    entry.chat = row;
   }
 }
 
+/** The user's message that has begun a turn, and what was inserted before it; null where it was something else. */
+function enteredIn(bundle: Bundle): Entered | null {
+  const { before, sketch, messages, historyCut } = bundle;
+  if (bundle.state !== "R0" || historyCut || messages.at(-1)?.role !== "user") return null;
+  if (sketch.compaction_requested_at !== null) return null;
+  const from = before?.history_version ?? null;
+  return { from, history_version: bundle.snapshot, messages };
+}
+
 /** A turn that had only waited for somebody outside goes on, over the limits if need be: it was let in when it began. */
-function doesResume({ before, chat }: Bundle): boolean {
-  return before?.status === "requires_action" && before.turn_message_id === chat.turn_message_id;
+function doesResume({ before, sketch }: Bundle): boolean {
+  return before?.status === "requires_action" && before.turn_message_id === sketch.turn_message_id;
 }

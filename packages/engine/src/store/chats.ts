@@ -1,7 +1,8 @@
 import type { RetryState } from "@parley/protocol";
 import type { ChatRow } from "../domain/rows.ts";
 import type { SpendAnswer, SpendLimit } from "../domain/spending.ts";
-import type { Sql, WriteTx } from "../postgres/sql.ts";
+import { defined } from "../lib/assert.ts";
+import type { Sql, Statement, WriteTx } from "../postgres/sql.ts";
 import { reservingColumn, type Wish } from "./spending.ts";
 
 /** What a new chat is made of; the rest has defaults. */
@@ -96,13 +97,31 @@ const spelled: Record<string, string> = {
     "requires_action_deadline_at = (select min(deadline_at) from parley.pending_calls(chats.id))",
 };
 
-export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
-  const [row] = await tx.query<ChatRow>({
+/** A row as it is, and the id for the first message that its transaction inserts. */
+export interface ChatForWriting {
+  readonly chat: ChatRow;
+  readonly messageId: number;
+}
+
+/**
+ * The id of a message is taken with the lock on its chat: so ids grow in the order of commits, and what is inserted is
+ * known whole before the database has answered.
+ */
+const nextMessageId = `nextval('parley.chat_messages_id_seq') as next_message_id`;
+
+function forWriting(row: ChatRow & { next_message_id: number }): ChatForWriting {
+  const { next_message_id: messageId, ...chat } = row;
+  return { chat, messageId };
+}
+
+export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatForWriting> {
+  const [row] = await tx.query<ChatRow & { next_message_id: number }>({
     name: "chats.insert",
     text: `insert into parley.chats (id, owner_id, parent_chat_id, root_chat_id, title, labels, model,
              reasoning_effort, system_prompt, client_tools, status, sub_agents, budget, family_budget,
              model_settings, fallback_models)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) returning *`,
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+           returning *, ${nextMessageId}`,
     values: [
       chat.id,
       chat.owner_id,
@@ -122,17 +141,21 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatRow> {
       chat.fallback_models ? JSON.stringify(chat.fallback_models) : null,
     ],
   });
-  return row as ChatRow;
+  return forWriting(defined(row, "the row that was inserted"));
 }
 
 /** Lock, bump and read in one statement. Everything that classifies the state is on the row itself. */
-export async function lockAndBump(tx: WriteTx, chatId: string): Promise<ChatRow | undefined> {
-  const [row] = await tx.query<ChatRow>({
+export async function lockAndBump(
+  tx: WriteTx,
+  chatId: string,
+): Promise<ChatForWriting | undefined> {
+  const [row] = await tx.query<ChatRow & { next_message_id: number }>({
     name: "chats.lock_and_bump",
-    text: `update parley.chats set snapshot_version = snapshot_version + 1 where id = $1 returning *`,
+    text: `update parley.chats set snapshot_version = snapshot_version + 1 where id = $1
+           returning *, ${nextMessageId}`,
     values: [chatId],
   });
-  return row;
+  return row && forWriting(row);
 }
 
 export async function lockChat(tx: WriteTx, chatId: string): Promise<ChatRow | undefined> {
@@ -176,11 +199,24 @@ export async function updateChat(
   chatId: string,
   changes: ChatChanges,
 ): Promise<ChatRow> {
+  const [row] = await tx.query<ChatRow>(updateOf(chatId, changes));
+  return row as ChatRow;
+}
+
+/** As `updateChat`, as the last statement of the transaction: see `WriteTx.queryLast`. */
+export async function updateChatLast(
+  tx: WriteTx,
+  chatId: string,
+  changes: ChatChanges,
+): Promise<ChatRow> {
+  const [row] = await tx.queryLast<ChatRow>(updateOf(chatId, changes));
+  return row as ChatRow;
+}
+
+function updateOf(chatId: string, changes: ChatChanges): Statement {
   const { sets, shape, values } = assignments(chatId, changes);
   const text = `update parley.chats set ${sets} where id = $1 returning *`;
-  const name = shortName(`chats.update:${shape}`);
-  const [row] = await tx.query<ChatRow>({ name, text, values });
-  return row as ChatRow;
+  return { name: shortName(`chats.update:${shape}`), text, values };
 }
 
 /** As `updateChat`; in the same statement the worst case of the call of the new attempt is reserved, or refused. */
@@ -203,7 +239,8 @@ export async function updateChatReserving(
   return { chat, spend };
 }
 
-function assignments(
+/** What an `update` of these columns says: `$1` is the chat; `shape` names the statement. */
+export function assignments(
   chatId: string,
   changes: ChatChanges,
 ): { readonly sets: string; readonly shape: string; readonly values: unknown[] } {
@@ -228,7 +265,7 @@ function assignments(
 }
 
 /** PostgreSQL cuts names of prepared statements at 63 bytes. */
-function shortName(name: string): string {
+export function shortName(name: string): string {
   if (name.length <= 63) return name;
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

@@ -46,6 +46,33 @@ export async function insertIdempotent(
   return rows.length === 1;
 }
 
+/** The name of the constraint that `insertIdempotentLast` fails with where the key is taken. */
+export const idempotencyKeyTaken = "idempotency_keys_pkey";
+
+/** As `insertIdempotent`, as the last statement of the transaction, which fails where another has used the key. */
+export function insertIdempotentLast(
+  tx: WriteTx,
+  principalId: string,
+  scope: string,
+  key: string,
+  answer: IdempotentAnswer,
+): void {
+  const sent = tx.queryLast({
+    name: "idempotency_keys.insert_last",
+    text: `insert into parley.idempotency_keys (principal_id, scope, key, request_hash, response)
+           values ($1, $2, $3, $4, $5)`,
+    values: [
+      principalId,
+      scope,
+      key,
+      Buffer.from(answer.request_hash),
+      JSON.stringify(answer.response),
+    ],
+  });
+  // The transaction fails with it.
+  sent.catch(() => {});
+}
+
 /** Removes what is older than a day, at most `rowsMax` at a time; gives how many. */
 export async function sweepIdempotent(tx: WriteTx, rowsMax: number): Promise<number> {
   const rows = await tx.query({

@@ -14,25 +14,77 @@ export async function insertMessage(
     text: `insert into parley.chat_messages (chat_id, role, visibility, parts, model, reasoning_effort, usage,
              finish_reason, episode, created_by, client_id, is_boundary, replaces, response_format, model_settings)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning ${columns}`,
-    values: [
-      chatId,
-      message.role,
-      message.visibility ?? "both",
-      JSON.stringify(message.parts),
-      message.model ?? null,
-      message.reasoning_effort ?? null,
-      message.usage ? JSON.stringify(message.usage) : null,
-      message.finish_reason ?? null,
-      message.episode ? JSON.stringify(message.episode) : null,
-      message.created_by ?? null,
-      message.client_id ?? null,
-      message.is_boundary ?? false,
-      message.replaces ?? null,
-      message.response_format ? JSON.stringify(message.response_format) : null,
-      message.model_settings ? JSON.stringify(message.model_settings) : null,
-    ],
+    values: valuesOf(chatId, message),
   });
   return row as MessageRow;
+}
+
+function valuesOf(chatId: string, message: NewMessage): unknown[] {
+  return [
+    chatId,
+    message.role,
+    message.visibility ?? "both",
+    JSON.stringify(message.parts),
+    message.model ?? null,
+    message.reasoning_effort ?? null,
+    message.usage ? JSON.stringify(message.usage) : null,
+    message.finish_reason ?? null,
+    message.episode ? JSON.stringify(message.episode) : null,
+    message.created_by ?? null,
+    message.client_id ?? null,
+    message.is_boundary ?? false,
+    message.replaces ?? null,
+    message.response_format ? JSON.stringify(message.response_format) : null,
+    message.model_settings ? JSON.stringify(message.model_settings) : null,
+  ];
+}
+
+/** What the database would add to a message, where it is known before. */
+export interface MessageStamp {
+  /** Taken for it with the lock on its chat. */
+  readonly id: number;
+  readonly revision: number;
+  readonly created_at: Date;
+}
+
+/** As `insertMessage`, under an id that was taken before: the row is known at once, and nobody need wait for it. */
+export function insertMessageAs(
+  tx: WriteTx,
+  chatId: string,
+  message: NewMessage,
+  { id, revision, created_at }: MessageStamp,
+): { readonly row: MessageRow; readonly sent: Promise<unknown> } {
+  const row: MessageRow = {
+    id,
+    chat_id: chatId,
+    revision,
+    role: message.role,
+    visibility: message.visibility ?? "both",
+    parts: message.parts,
+    model: message.model ?? null,
+    reasoning_effort: message.reasoning_effort ?? null,
+    usage: message.usage ?? null,
+    finish_reason: message.finish_reason ?? null,
+    episode: message.episode ?? null,
+    created_by: message.created_by ?? null,
+    client_id: message.client_id ?? null,
+    is_boundary: message.is_boundary ?? false,
+    replaces: message.replaces ?? null,
+    response_format: message.response_format ?? null,
+    model_settings: message.model_settings ?? null,
+    deleted: false,
+    created_at,
+  };
+  const sent = tx.queryWithNext({
+    name: "chat_messages.insert_as",
+    text: `insert into parley.chat_messages (chat_id, role, visibility, parts, model, reasoning_effort, usage,
+             finish_reason, episode, created_by, client_id, is_boundary, replaces, response_format, model_settings,
+             id, created_at)
+           overriding system value
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+    values: [...valuesOf(chatId, message), id, created_at],
+  });
+  return { row, sent };
 }
 
 export async function readMessage(

@@ -1,6 +1,7 @@
 import type { ChatRow } from "../domain/rows.ts";
 import type { SlotLimits } from "../domain/running-limits.ts";
 import type { WriteTx } from "../postgres/sql.ts";
+import { assignments, shortName, type ChatChanges } from "./chats.ts";
 
 /**
  * Names the runner on an unowned chat, if its worker is alive by database time and takes work, and if the chat may take
@@ -26,6 +27,51 @@ export async function acquireChat(
     values: [chatId, workerId, runnerId, leaseMs, silenceMs, slot.kind, slot.max, slot.owner_max],
   });
   return row;
+}
+
+/** Whom a chat that nobody owns is offered to, with whatever else is written to its row. */
+export interface Offer {
+  readonly worker_id: string;
+  readonly runner_id: string;
+  readonly lease_ms: number;
+  readonly silence_ms: number;
+  readonly slot: SlotLimits;
+  /** Records the first attempt, too, unless a budget holds the chat: then its worst case has to be reserved first. */
+  readonly attempt: boolean;
+}
+
+/**
+ * Writes the given columns; in the same statement names the runner, if its worker is alive by database time and takes
+ * work, and if the chat may take a slot. The row says what became of it. For a row that is locked, and names nobody.
+ */
+export async function updateAndOffer(
+  tx: WriteTx,
+  chatId: string,
+  changes: ChatChanges,
+  offer: Offer,
+): Promise<ChatRow> {
+  const { sets, shape, values } = assignments(chatId, changes);
+  const { kind, max, owner_max } = offer.slot;
+  const { worker_id, runner_id, lease_ms, silence_ms } = offer;
+  const given = [worker_id, runner_id, lease_ms, silence_ms, kind, max, owner_max, offer.attempt];
+  const [worker, runner, lease, silence, slot, slots, ownerSlots, attempt] = given.map(
+    (_, at) => `$${values.length + 1 + at}`,
+  );
+  const [row] = await tx.query<ChatRow>({
+    name: shortName(`chats.offer:${shape}`),
+    text: `update parley.chats set ${sets === "" ? "" : `${sets},`}
+             worker_id = case when t.taken then ${worker}::uuid end,
+             runner_id = case when t.taken then ${runner}::uuid end,
+             generation_attempt = generation_attempt
+               + case when t.taken and ${attempt}::boolean and not parley.has_budget(chats) then 1 else 0 end
+           from (select c.id, exists (select from parley.workers w where w.id = ${worker} and not w.draining
+                     and w.heartbeat_at > parley.now() - make_interval(secs => ${lease}::double precision / 1000))
+                   and parley.has_room(c.id, c.owner_id, ${slot}, ${slots}, ${ownerSlots}, ${lease}, ${silence}) as taken
+                 from parley.chats c where c.id = $1) t
+           where chats.id = t.id returning chats.*`,
+    values: [...values, ...given],
+  });
+  return row as ChatRow;
 }
 
 export interface Takeover {

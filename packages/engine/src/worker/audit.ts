@@ -113,7 +113,7 @@ export class Audit {
   async #abandon(row: ChatRow, runnerId: string): Promise<void> {
     const { machine } = this.#deps;
     try {
-      await machine.update(row.id, async (bundle) => void (await abandon(bundle, runnerId)), {
+      await machine.update(row.id, async (bundle) => await abandon(bundle, runnerId), {
         operation: "worker.abandon",
       });
     } catch (error) {

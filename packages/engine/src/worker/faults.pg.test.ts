@@ -132,7 +132,7 @@ test("the answer to the API's commit is lost: the reserved runner looks, and dri
   const row = await replica.passTime(
     cluster.until(
       id,
-      ({ status, snapshot_version }) => status === "waiting" && snapshot_version > 4,
+      ({ status, snapshot_version }) => status === "waiting" && snapshot_version > 3,
     ),
   );
   expect(row.status).toBe("waiting");

@@ -30,7 +30,7 @@ describe("a plain turn", () => {
     expect(replica.worker.stats()).toMatchObject({ runners: 0, working: 0 });
   });
 
-  test("costs three write transactions on chat tables, the API's one included", async () => {
+  test("costs two write transactions on chat tables, the API's one included", async () => {
     const replica = await cluster.replica();
     const id = await replica.create("first");
     await cluster.untilIdle(id);
@@ -38,14 +38,14 @@ describe("a plain turn", () => {
       await replica.send(id, "second");
       await cluster.untilIdle(id);
     });
-    expect(cost.writes).toEqual({ "api.send": 1, "worker.begin": 1, "worker.step": 1 });
+    expect(cost.writes).toEqual({ "api.send": 1, "worker.step": 1 });
     expect(cost.reads).toEqual({});
-    expect(cost.statements).toBeLessThanOrEqual(16);
+    expect(cost.statements).toBeLessThanOrEqual(9);
   });
 });
 
 describe("write transactions", () => {
-  test("of a turn with one tool step: two more for the steps, one for the tool's result", async () => {
+  test("of a turn with one tool step: one for each of its three steps, one for the tool's result", async () => {
     const tool = defineTool({
       name: "echo",
       description: "",
@@ -62,14 +62,13 @@ describe("write transactions", () => {
     });
     expect(cost.writes).toEqual({
       "api.send": 1,
-      "worker.begin": 1,
       "worker.step": 3,
       "worker.tool_result": 1,
     });
     expect(cost.reads).toEqual({});
   });
 
-  test("of an interrupted turn: the API's two, and two", async () => {
+  test("of an interrupted turn: the API's two, and one", async () => {
     const replica = await cluster.replica();
     const id = await replica.create("first");
     await cluster.untilIdle(id);
@@ -82,7 +81,6 @@ describe("write transactions", () => {
     });
     expect(cost.writes).toEqual({
       "api.send": 1,
-      "worker.begin": 1,
       "api.interrupt": 1,
       "worker.interrupt": 1,
     });

@@ -24,6 +24,7 @@ import { Liveness } from "./liveness/loop.ts";
 import { livenessDefaults, type LivenessOptions } from "./liveness/options.ts";
 import { silentObserver, type WorkerObserver } from "./observer.ts";
 import type { Checkpoints, Episodes } from "./ports.ts";
+import { Histories } from "./histories.ts";
 import { RunnerManager } from "./runner/manager.ts";
 import { spendingDefaults, type Spending } from "./spending/options.ts";
 import type { TaskServices } from "./tasks/context.ts";
@@ -300,6 +301,7 @@ export class Worker {
     const { options, ...deps } = this.#deps;
     return {
       ...deps,
+      histories: new Histories(),
       mcp: deps.mcp ?? null,
       observer,
       compaction: { ...compactionDefaults, ...options.compaction },

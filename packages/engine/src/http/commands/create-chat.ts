@@ -59,8 +59,9 @@ export async function createChatCommand(
         created_by: caller.principalId,
       } as const;
       const messages = await createChat(bundle, { messages: [message] });
-      const servers = await replaceServers(context, bundle.tx, bundle.chat, body.mcp_servers);
+      const servers = await replaceServers(context, bundle.tx, bundle.sketch, body.mcp_servers);
       if (servers.mcp_servers !== undefined) await bundle.set(servers);
+      await bundle.transaction.offer(bundle);
       await bundle.refresh();
       return {
         status: 201,

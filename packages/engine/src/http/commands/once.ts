@@ -48,10 +48,11 @@ export async function update<T>(
   machine: Machine,
   chatId: string,
   key: RequestKey | null,
-  operation: string,
+  call: string | CallOptions,
   fn: (bundle: Bundle) => Promise<Answer<T>>,
 ): Promise<Answer<T>> {
-  const options: CallOptions = { acquire: true, operation };
+  const named = typeof call === "string" ? { operation: call } : call;
+  const options: CallOptions = { ...named, acquire: true };
   const { response } = await updateOnce(machine, chatId, key, toJson(fn), options);
   return fromJson<T>(response);
 }

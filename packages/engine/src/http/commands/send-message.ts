@@ -1,6 +1,8 @@
 import type { SendMessage, SendMessageAnswer } from "@parley/protocol";
 import { chatOf, messagesOf, queuedOf } from "../../domain/representation.ts";
 import { sendMessage } from "../../machine/transitions/send-message.ts";
+import { readAlongEntering } from "../../machine/enter-history.ts";
+import type { WriteTx } from "../../postgres/sql.ts";
 import type { Caller } from "../auth/caller.ts";
 import type { HttpContext } from "../context.ts";
 import { attachFiles } from "./attach-files.ts";
@@ -22,7 +24,9 @@ export async function sendMessageCommand(
   await checkResponseFormat(body.response_format, context);
   const content = partsOf(body.content, context);
   const key = requestKey(caller, id, client_id ?? headerKey, ["sendMessage", id, request]);
-  return await update(context.machine, id, key, "http.send_message", async (bundle) => {
+  const along = (tx: WriteTx) => readAlongEntering(tx, id, client_id ?? null);
+  const options = { operation: "http.send_message", along };
+  return await update(context.machine, id, key, options, async (bundle) => {
     checkModelFits(body, bundle.chat.model, context);
     const message = {
       parts: await attachFiles(bundle, content, caller, context),
@@ -38,6 +42,7 @@ export async function sendMessageCommand(
       when_busy: body.when_busy ?? "queue",
       queueMessagesMax: context.limits.queueMessagesMax,
     });
+    await bundle.transaction.offer(bundle);
     await bundle.refresh();
     return {
       status: 200,

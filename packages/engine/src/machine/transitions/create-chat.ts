@@ -16,7 +16,7 @@ export const createChat = transition<CreateChat, MessageRow[]>(
     if (turn === undefined) {
       throw new TransitionRejected("createChat", "N", "a chat begins with a user's message");
     }
-    await bundle.set({ turn_message_id: turn.id });
+    bundle.plan({ turn_message_id: turn.id });
     return rows;
   },
 );

@@ -1,7 +1,6 @@
 import type { SendMessage as Request } from "@parley/protocol";
 import { ChatBusy, QueueFull } from "../../domain/errors.ts";
 import type { MessageRow, QueueRow } from "../../domain/rows.ts";
-import { readTrackedCalls } from "../../store/executions.ts";
 import { insertQueued, readQueue } from "../../store/queue.ts";
 import type { Bundle } from "../bundle.ts";
 import { closeCalls } from "../close-open-calls.ts";
@@ -9,6 +8,7 @@ import {
   arrangeQueue,
   assertClientIdFree,
   promote,
+  readBeforeEntering,
   readQueueAndCalls,
   userMessage,
   type UserMessage,
@@ -50,15 +50,12 @@ export const sendMessage = transition<SendMessage, Sent>(
 
 /** Nothing runs and nothing waits: straight into history. */
 async function enter(bundle: Bundle, { message }: SendMessage): Promise<Sent> {
-  const [calls] = await Promise.all([
-    readTrackedCalls(bundle.tx, bundle.chatId),
-    assertClientIdFree(bundle, message.client_id),
-  ]);
+  const calls = await readBeforeEntering(bundle, message.client_id);
   const [closed, entered] = await Promise.all([
     closeCalls(bundle, calls, "cancelled"),
     bundle.insert(userMessage(message)),
   ]);
-  await bundle.set({ status: "running", last_error: null, turn_message_id: entered.id });
+  bundle.plan({ status: "running", last_error: null, turn_message_id: entered.id });
   return { messages: closed === null ? [entered] : [closed, entered], queued: null };
 }
 

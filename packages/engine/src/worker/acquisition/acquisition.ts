@@ -6,7 +6,7 @@ import { Scope } from "../../lib/scope.ts";
 import { Wake } from "../../lib/wake.ts";
 import { acquireBatch } from "../../machine/acquire-batch.ts";
 import type { Machine } from "../../machine/machine.ts";
-import type { Acquirer, Reservation } from "../../machine/ports.ts";
+import type { Acquirer, Offered, Reservation } from "../../machine/ports.ts";
 import type { ModelPort } from "../../models/model-port.ts";
 import type { Database } from "../../postgres/database.ts";
 import { lookForRunnable, type Wanted } from "../../store/acquisition.ts";
@@ -49,6 +49,8 @@ export const acquisitionDefaults: AcquisitionOptions = {
 
 /** "soon": slots were just being given out by another, and there may be one left. */
 type PassOutcome = "again" | "done" | "soon";
+
+const notSaid: Offered = { resumes: false, entered: null };
 
 /** Models that were found not to be configured here. Bounded: names come from users. */
 const refusedModelsMax = 1_000;
@@ -128,7 +130,7 @@ export class Acquisition implements Acquirer {
     return [...this.#left.keys()];
   }
 
-  reserve(chat: ChatRow, resumes = false): Reservation | null {
+  reserve(chat: ChatRow, { resumes, entered }: Offered = notSaid): Reservation | null {
     if (needsModel(chat) && this.#leftNow().includes(chat.id)) return null;
     const { liveness, manager, models, observer, options } = this.#deps;
     const reserved = decideReserve(chat, {
@@ -140,7 +142,7 @@ export class Acquisition implements Acquirer {
     });
     if (!reserved) return null;
     this.#served.add(chat.owner_id);
-    const reservation = manager.reserve(chat, liveness.workerId);
+    const reservation = manager.reserve(chat, liveness.workerId, entered);
     return {
       ...reservation,
       confirm: (row) => {

@@ -1,7 +1,8 @@
 import type { ChatHint, Commit } from "../../domain/commit.ts";
 import type { ChatRow } from "../../domain/rows.ts";
 import { Scope } from "../../lib/scope.ts";
-import type { Reservation } from "../../machine/ports.ts";
+import type { Entered, Reservation } from "../../machine/ports.ts";
+import { firstStep } from "../first-step.ts";
 import type { TaskServices } from "../tasks/context.ts";
 import { Runner } from "./runner.ts";
 
@@ -46,7 +47,8 @@ export class RunnerManager {
   }
 
   /** Registers a runner for a chat that a transaction is about to give to this worker. */
-  reserve(chat: ChatRow, workerId: string): Reservation {
+  reserve(chat: ChatRow, workerId: string, entered: Entered | null = null): Reservation {
+    const first = entered && firstStep(this.#options.services, chat, entered);
     const runnerId = this.#options.services.random.uuid();
     const runner = new Runner({
       chatId: chat.id,
@@ -54,6 +56,7 @@ export class RunnerManager {
       runnerId,
       services: this.#options.services,
       working: chat.status === "running",
+      first,
       scope: this.#scope,
       onEnd: (ended) => this.#remove(ended),
       onRoom: this.#options.onRoom,
@@ -64,6 +67,7 @@ export class RunnerManager {
     return {
       worker_id: workerId,
       runner_id: runnerId,
+      beginsAtOnce: first?.isPlainCall ?? false,
       confirm: (row) => runner.confirm(row),
       cancel: () => runner.end(),
       perhaps: () => runner.unsure(),
@@ -93,6 +97,7 @@ export class RunnerManager {
 
   /** Another database, or the same one at another time: nothing that was seen counts. */
   forgetAll(): void {
+    this.#options.services.histories.forgetAll();
     for (const runner of this.list()) runner.forget();
   }
 

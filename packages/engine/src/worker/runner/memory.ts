@@ -1,4 +1,5 @@
 import { foldInto, type LivePart, type Part } from "@parley/protocol";
+import type { ChatRow } from "../../domain/rows.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import type { ChatTools } from "../chat-tools.ts";
 import type { Transcript } from "../tasks/transcript.ts";
@@ -16,6 +17,7 @@ export interface Said {
 export class RunnerMemory {
   #newest: { key: EpisodeKey; parts: Part[] } | null = null;
   #transcript: Transcript | null = null;
+  #begun: { readonly transcript: Transcript; readonly attempt: number } | null = null;
   #tools: { readonly revision: number; readonly tools: ChatTools } | null = null;
 
   /** Follows a new attempt. The one before it counts until this one has its first part. */
@@ -40,6 +42,21 @@ export class RunnerMemory {
     return this.#transcript?.history_version === historyVersion ? this.#transcript : null;
   }
 
+  /** What the turn begins with, known before the commit that begins it; that commit may record the first attempt. */
+  prepare(transcript: Transcript, attempt: number): void {
+    this.#transcript = transcript;
+    this.#begun = { transcript, attempt };
+  }
+
+  /** The transcript of the attempt that the row names, where it was recorded with the message; once. */
+  begun(row: ChatRow): Transcript | null {
+    const begun = this.#begun;
+    this.#begun = null;
+    if (begun === null || row.generation_attempt !== begun.attempt || row.retry_state !== null)
+      return null;
+    return begun.transcript.history_version === row.history_version ? begun.transcript : null;
+  }
+
   /** Named by the revision of the chat's servers. */
   rememberTools(revision: number, tools: ChatTools): void {
     this.#tools = { revision, tools };
@@ -51,5 +68,6 @@ export class RunnerMemory {
 
   forget(): void {
     this.#transcript = null;
+    this.#begun = null;
   }
 }

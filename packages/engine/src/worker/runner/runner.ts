@@ -13,6 +13,7 @@ import { report } from "../tasks/advance.ts";
 import { giveUp } from "../tasks/give-up.ts";
 import { interruption } from "../tasks/interruption.ts";
 import { patiently } from "../tasks/patiently.ts";
+import type { FirstStep } from "../first-step.ts";
 import { RunnerMemory } from "./memory.ts";
 import {
   decide,
@@ -34,11 +35,16 @@ export interface RunnerOptions {
   readonly services: TaskServices;
   /** Whether the chat was running when the runner was registered: that takes capacity from then on. */
   readonly working: boolean;
+  /** What its turn begins with, where that is known. */
+  readonly first?: FirstStep | null;
   readonly scope: Scope;
   readonly onEnd: (runner: Runner) => void;
   /** It has stopped working: there is room for another. */
   readonly onRoom: () => void;
 }
+
+/** What the commit of a message records, of the history that it makes. */
+const firstAttempt = 1;
 
 /** Performs what `state.ts` decides: one chat, one active task. */
 export class Runner {
@@ -56,6 +62,7 @@ export class Runner {
     this.chatId = options.chatId;
     this.runnerId = options.runnerId;
     this.#state = startRunner(options.workerId, options.runnerId);
+    if (options.first) this.#memory.prepare(options.first.transcript, firstAttempt);
   }
 
   get state(): RunnerState {

@@ -116,7 +116,7 @@ export class SubAgentService implements SubAgents {
   async #bringAlong(bundle: Bundle, parent: ChatRow): Promise<void> {
     const { servers } = this.#deps;
     if (servers === undefined || parent.mcp_servers.length === 0) return;
-    await bundle.set(await servers.copy(bundle.tx, parent, bundle.chat));
+    await bundle.set(await servers.copy(bundle.tx, parent, bundle.sketch));
   }
 
   async message(call: AgentCall, request: MessageRequest): Promise<Agent> {

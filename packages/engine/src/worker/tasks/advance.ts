@@ -52,6 +52,8 @@ export type Next = (
 ) & {
   /** Turns that ended with this bundle: to be told once it has committed. */
   readonly ended?: readonly TurnEnd[];
+  /** The turn is over, and this is the history that it leaves. */
+  readonly history?: Transcript;
   /** The budget that had no room for the next call. */
   readonly refused?: BudgetRefusal;
 };
@@ -63,9 +65,10 @@ interface TurnEnd {
 
 /** To be called when the bundle has committed. */
 export function report(
-  ctx: Pick<TaskContext, "observer" | "row">,
-  { ended = [], refused }: Next,
+  ctx: Pick<TaskContext, "observer" | "row" | "histories" | "chatId">,
+  { ended = [], refused, history }: Next,
 ): void {
+  if (history !== undefined) ctx.histories.remember(ctx.chatId, history);
   if (refused !== undefined) ctx.observer.budgetRefused(ctx.row, refused.scope, refused.unit);
   for (const { outcome, error } of ended) ctx.observer.turnEnded(ctx.row, outcome, error);
 }
@@ -120,11 +123,13 @@ export async function advance(
       case "compact":
         return await beginCompaction(ctx, bundle, transcript, "asked", ended);
       case "finish":
-        await finishTurn(bundle);
+        // Whatever was open would have been run, or waited for.
+        await finishTurn(bundle, cutOff ? undefined : transcript.calls);
         await bundle.refreshState();
         if (!bundle.state.startsWith("R")) {
           await abandon(bundle, ctx.runnerId);
-          return { step: "none", ended: [...ended, { outcome: "finished", error: null }] };
+          const history = grown(bundle, transcript, []);
+          return { step: "none", ended: [...ended, { outcome: "finished", error: null }], history };
         }
         transcript = grown(bundle, transcript, []);
         ended.push({ outcome: "next_message", error: null });

@@ -12,6 +12,7 @@ import type { SchemaChecker } from "../../schemas/checker.ts";
 import type { ToolRegistry } from "../../tools/registry.ts";
 import type { CompactionOptions } from "../compaction/options.ts";
 import type { WorkerMcp } from "../chat-tools.ts";
+import type { Histories } from "../histories.ts";
 import type { WorkerObserver } from "../observer.ts";
 import type { Checkpoints, Episodes } from "../ports.ts";
 import type { RunnerMemory } from "../runner/memory.ts";
@@ -53,6 +54,8 @@ export interface TaskServices {
   readonly limits: TaskLimits;
   readonly compaction: CompactionOptions;
   readonly spending: Spending;
+  /** Of chats whose turns ended on this replica. */
+  readonly histories: Histories;
   /** Whether this worker has room for one more chat with a step in flight. */
   readonly hasCapacity: () => boolean;
   /** Resolves once the worker's own beat is fresh enough to begin what must not happen twice. */

@@ -11,11 +11,13 @@ import { untilDatabaseTime } from "./database-time.ts";
 
 /**
  * Drives a running chat from step to step. Every step ends in one bundle, which commits it and begins the next one or
- * ends the turn; so a turn of n steps costs n + 1 write transactions here, and the one of the API before them.
+ * ends the turn; so a turn of n steps costs n write transactions
+ * here, or one more, and the one of the API before them.
  *
- * The history is read inside the bundle that begins the first step: the decision is taken under the row lock in any
- * case, and a transaction of its own for the read would come before the first part that the user sees. Later steps
- * extend the transcript in memory; the fence proves that nobody else has changed history.
+ * A turn whose history is known here has begun with its message: that bundle has recorded the first attempt, and the
+ * model is called at once (`first-step.ts`). Else the history is read inside the bundle that begins the first step: the
+ * decision is taken under the row lock in any case. Later steps extend the transcript in memory; the fence proves that
+ * nobody else has changed history.
  */
 export async function generation(ctx: TaskContext): Promise<void> {
   const retrying = ctx.row.retry_state?.retrying_at;
@@ -44,6 +46,9 @@ async function take(ctx: TaskContext, next: Exclude<Next, { step: "none" }>): Pr
 }
 
 async function beginTurn(ctx: TaskContext): Promise<Next> {
+  const begun = ctx.memory.begun(ctx.row);
+  // No budget holds it: else the attempt would not be there.
+  if (begun !== null) return { step: "call_model", transcript: begun, outputTokensMax: null };
   if (ctx.row.takeovers >= ctx.limits.takeoversMax) return await giveUp(ctx, crashed);
   return await ctx.commit("worker.begin", async (bundle) => {
     const transcript =

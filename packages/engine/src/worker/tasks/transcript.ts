@@ -17,6 +17,14 @@ export interface Transcript {
   readonly usedCallIds: ReadonlySet<string>;
 }
 
+/** Before the first message of a chat. */
+export const emptyTranscript: Transcript = {
+  history_version: 0,
+  context: [],
+  calls: [],
+  usedCallIds: new Set(),
+};
+
 /** One round trip: the statements do not wait for each other. */
 export async function readTranscript(tx: ReadTx, chat: ChatRow): Promise<Transcript> {
   const [context, calls, used] = await Promise.all([
@@ -37,10 +45,11 @@ export function extended(
   messages: readonly MessageRow[],
   calls: readonly TrackedCall[],
 ): Transcript {
-  const used = new Set(transcript.usedCallIds);
-  for (const { parts } of messages) {
-    for (const part of parts) if (part.type === "tool-call") used.add(part.tool_call_id);
-  }
+  const fresh = messages.flatMap(({ parts }) =>
+    parts.flatMap((part) => (part.type === "tool-call" ? [part.tool_call_id] : [])),
+  );
+  const used =
+    fresh.length === 0 ? transcript.usedCallIds : new Set([...transcript.usedCallIds, ...fresh]);
   const context = [...transcript.context, ...messages.filter((m) => m.visibility !== "user")];
   const boundary = context.findLastIndex((message) => message.is_boundary);
   return {

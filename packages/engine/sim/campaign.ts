@@ -21,7 +21,7 @@ export interface FinishedRun {
 
 export interface CampaignOptions {
   /** Gives the next run, or null when there is none. */
-  readonly next: () => RunOrder | null;
+  readonly next: () => RunOrder | null | Promise<RunOrder | null>;
   readonly onFinished: (run: FinishedRun) => void;
   /** Processes at once: each has a database of its own. */
   readonly jobs: number;
@@ -37,7 +37,10 @@ export async function runCampaign(options: CampaignOptions): Promise<void> {
 async function work({ next, onFinished }: CampaignOptions): Promise<void> {
   let child: ChildProcess | null = null;
   try {
-    for (let order = next(); order !== null; order = next()) {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop
+      const order = await next();
+      if (order === null) return;
       child ??= fork(worker, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
       // oxlint-disable-next-line no-await-in-loop
       onFinished(await ask(child, order));

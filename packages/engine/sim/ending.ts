@@ -133,13 +133,22 @@ export class Ending {
       );
     check(http.openExchanges, "connections of clients are open");
     for (const host of this.#deps.cluster.hosts) this.#deps.cluster.terminate(host);
+    // What a process that was killed had went with it, or will: its sessions end when the database notices.
+    const killed = this.#deps.cluster.past.filter(
+      ({ ended, process }) => !ended && process.state === "dead",
+    );
+    const deadBefore = new Set(killed.map(({ process }) => process));
+    const sessions = (): string[] =>
+      this.#deps.cluster.database.sessions
+        .filter(({ process }) => !deadBefore.has(process))
+        .map(({ process, pid }) => `${process.name} ${pid}`);
     const haveEnded = (): boolean =>
-      this.#deps.cluster.replicas.length === 0 && this.#deps.cluster.database.sessions.length === 0;
+      this.#deps.cluster.replicas.length === 0 && sessions().length === 0;
     await this.#deps.scheduler.run(partingMs, () => this.#deps.failed() || haveEnded());
     check(this.#deps.cluster.replicas.length, "servers have not stopped");
-    check(this.#deps.cluster.database.sessions.length, "sessions of the database are open");
+    const open = sessions();
+    check(open.length, `sessions of the database are open (${open.join(", ")})`);
     for (const { ended, process, timersLeft, linksLeft } of this.#deps.cluster.past) {
-      // What a process that was killed had went with it.
       if (!ended) continue;
       check(timersLeft.length, `timers of ${process.name} are set (${timersLeft.join(", ")})`);
       check(linksLeft, `links of ${process.name} are open`);

@@ -5,6 +5,7 @@ import { Backend } from "./database/backend.ts";
 import { faultKinds, type FaultKind } from "./faults/kinds.ts";
 import { hunt } from "./mutations/hunt.ts";
 import { mutationOf } from "./mutations/mutations.ts";
+import { pinSeeds, type Pinned } from "./mutations/pinned.ts";
 import { defaultOptions } from "./options.ts";
 import { commandOf, failureLines, Totals } from "./report.ts";
 import { simulate } from "./run.ts";
@@ -19,6 +20,7 @@ const help = `The simulator: a whole cluster in one process, under a virtual clo
   npm run sim -- --seed S [--trace]    one seed again, exactly; its whole trace
   npm run sim -- --seed S --shrink     makes the failure smaller
   npm run sim -- --mutations           every bug that is put in on purpose, until its checker has found it
+  npm run sim -- --mutations --pin     the same, and notes the seeds, which the tests try first
 
   --minutes M          virtual minutes with users and faults (${defaultOptions.minutes})
   --jobs N             processes at once (2)
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     shrink: { type: "boolean", default: false },
     mutations: { type: "boolean", default: false },
     mutation: { type: "string" },
+    pin: { type: "boolean", default: false },
     "without-faults": { type: "string" },
     "only-faults": { type: "string" },
     "without-actions": { type: "string" },
@@ -144,13 +147,17 @@ async function many(): Promise<boolean> {
 }
 
 async function everyMutation(): Promise<boolean> {
+  const found: Pinned = {};
   const blind = await hunt({
     jobs: Number(values.jobs),
     minutes: Number(values.minutes),
     ...(values.mutation === undefined ? {} : { names: [values.mutation] }),
-    onFound: ({ name, seed, violation: { checker, message } }) =>
-      say(`found "${name}" with ${seed}: ${checker}: ${message.slice(0, 200)}`),
+    onFound: ({ name, seed, violation: { atMs, checker, message } }) => {
+      found[name] = { seed, atMs: Math.round(atMs) };
+      say(`found "${name}" with ${seed}: ${checker}: ${message.slice(0, 200)}`);
+    },
   });
+  if (values.pin) pinSeeds(found);
   for (const name of blind) say(`${mutationOf(name).checker} is blind to "${name}"`);
   return blind.length === 0;
 }

@@ -1,6 +1,7 @@
 import { actionWeights, type Action } from "./actors/user.ts";
 import type { FinishedRun, RunOrder } from "./campaign.ts";
 import { faultKinds, type FaultKind } from "./faults/kinds.ts";
+import { mutationOf } from "./mutations/mutations.ts";
 
 export interface ShrinkOptions {
   readonly failing: FinishedRun;
@@ -18,11 +19,14 @@ const fewerReplicas = [1, 2];
  * the same checker still fails. What is left is often one fault and a handful of actions.
  */
 export async function shrink({ failing, run, onSmaller }: ShrinkOptions): Promise<FinishedRun> {
-  const checker = failing.result.violations[0]?.checker;
+  const { mutation } = failing.order;
+  // A bug that was put in on purpose may upset other checkers before the one that it is for.
+  const checker =
+    mutation === undefined ? failing.result.violations[0]?.checker : mutationOf(mutation).checker;
   let smallest = failing;
   const attempt = async (order: RunOrder): Promise<boolean> => {
     const finished = await run(order);
-    if (finished.result.violations[0]?.checker !== checker) return false;
+    if (!finished.result.violations.some((found) => found.checker === checker)) return false;
     smallest = finished;
     onSmaller(order);
     return true;
@@ -37,11 +41,15 @@ export async function shrink({ failing, run, onSmaller }: ShrinkOptions): Promis
   const faults = (order.onlyFaults ?? faultKinds).filter(
     (kind) => !order.withoutFaults.includes(kind),
   );
-  await leaveOut<FaultKind>(faults, async (withoutFaults) => {
+  await leaveOut<FaultKind>(faults, async (without) => {
+    const withoutFaults = [...order.withoutFaults, ...without];
     return await attempt({ ...smallest.order, withoutFaults });
   });
-  const actions = (Object.keys(actionWeights) as Action[]).filter((action) => action !== "create");
-  await leaveOut<Action>(actions, async (withoutActions) => {
+  const actions = (Object.keys(actionWeights) as Action[]).filter(
+    (action) => action !== "create" && !order.withoutActions.includes(action),
+  );
+  await leaveOut<Action>(actions, async (without) => {
+    const withoutActions = [...order.withoutActions, ...without];
     return await attempt({ ...smallest.order, withoutActions });
   });
   return smallest;

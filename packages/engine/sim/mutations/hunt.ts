@@ -1,6 +1,7 @@
 import { runCampaign, type RunOrder } from "../campaign.ts";
 import type { Violation } from "../checkers/verdict.ts";
 import { mutationOf, mutations } from "./mutations.ts";
+import { pinnedSeeds } from "./pinned.ts";
 
 /** Seeds that a mutation has before its checker counts as blind. */
 const seedsMax = 12;
@@ -23,15 +24,17 @@ export interface HuntOptions {
 export async function hunt(options: HuntOptions): Promise<string[]> {
   const names = options.names ?? mutations.map(({ name }) => name);
   const left = new Set(names);
-  const orders: RunOrder[] = Array.from({ length: seedsMax }, (_, i) => i).flatMap((i) =>
-    names.map((mutation) => ({
-      seed: `hunt-${i + 1}`,
-      minutes: options.minutes,
-      withoutFaults: [],
-      withoutActions: [],
-      mutation,
-    })),
-  );
+  const pinned = pinnedSeeds();
+  const orderOf = (mutation: string, seed: string): RunOrder => {
+    const { minutes } = options;
+    return { seed, minutes, withoutFaults: [], withoutActions: [], mutation };
+  };
+  const orders = [
+    ...names.flatMap((name) => (pinned[name] ? [orderOf(name, pinned[name].seed)] : [])),
+    ...Array.from({ length: seedsMax }, (_, i) => `hunt-${i + 1}`).flatMap((seed) =>
+      names.map((name) => orderOf(name, seed)),
+    ),
+  ];
   await runCampaign({
     jobs: options.jobs,
     next: () =>

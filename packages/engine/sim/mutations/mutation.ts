@@ -24,8 +24,6 @@ export interface Mutation {
   readonly install?: (site: MutationSite) => void;
   /** Changes the schema before the run; what it gives undoes that. */
   readonly alter?: { readonly apply: string; readonly undo: string };
-  /** Shows in one seed of several only, or after minutes: left to `npm run sim -- --mutations`. */
-  readonly takesLong?: true;
   /** What makes it show soon. */
   readonly options?: Partial<
     Pick<SimOptions, "withoutFaults" | "onlyFaults" | "replicas" | "models">

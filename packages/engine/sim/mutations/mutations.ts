@@ -83,7 +83,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "no fence",
-    takesLong: true,
     checker: "one-writer",
     breaks: "2: a stale runner's commit changes nothing",
     install: both(believing, awayForLong),
@@ -156,7 +155,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "the dead are not found",
-    takesLong: true,
     checker: "liveness",
     breaks: "8: work is found",
     install: both(
@@ -195,7 +193,6 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: "started counts as never run",
-    takesLong: true,
     checker: "tools",
     breaks: "10: nothing at-most-once runs twice",
     install: both(

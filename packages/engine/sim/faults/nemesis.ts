@@ -6,6 +6,7 @@ import type { Scheduler } from "../scheduler.ts";
 import type { Trace } from "../trace.ts";
 import { calm, type Rates } from "../weather.ts";
 import { Aim } from "./aim.ts";
+import { Effects } from "./effects.ts";
 import { aimedKinds, faultKinds, type FaultKind } from "./kinds.ts";
 
 /** Faults that are single happenings, with their mean distance in a run that has them. */
@@ -62,6 +63,7 @@ export class Nemesis {
   /** In a storm everything comes so much more often. */
   readonly #factor: number;
   readonly #aim: Aim;
+  readonly #effects: Effects;
   #over = false;
 
   constructor(options: NemesisOptions) {
@@ -78,20 +80,13 @@ export class Nemesis {
       const skews = cluster.hosts.map(() => (skew.float() * 2 - 1) * skewMsMax);
       cluster.skewMsOf = (host) => skews[cluster.hosts.indexOf(host)] ?? 0;
     }
+    this.#effects = new Effects(options);
     this.#aim = new Aim({
       scheduler: options.scheduler,
       note: (kind, what) => this.#noteOf(kind)(what),
-      crash: (process, chance) => this.#crash(process, chance),
-      pause: (process, ms) => {
-        if (this.#over) return;
-        process.pause();
-        this.#later(ms, () => process.wake());
-      },
-      cut: (process, ms) => {
-        if (this.#over) return;
-        cluster.weather.cutFromDatabase(process, true);
-        this.#later(ms, () => cluster.weather.cutFromDatabase(process, false));
-      },
+      crash: (process, chance) => this.#effects.crash(process, chance),
+      pause: (process, ms) => this.#effects.pause(process, ms),
+      cut: (process, ms) => this.#effects.cut(process, ms),
     });
   }
 
@@ -129,6 +124,7 @@ export class Nemesis {
   /** Heals everything, and brings up what is down. */
   stop(): void {
     this.#over = true;
+    this.#effects.end();
     this.#aim.clear();
     const { cluster } = this.#options;
     cluster.weather.aimed = () => null;
@@ -192,27 +188,27 @@ export class Nemesis {
       case "crash":
         note(process.name);
         cluster.kill(host, true);
-        return this.#return(host, rng.exponential(downMs));
+        return this.#effects.comeBack(host, rng.exponential(downMs));
       case "power_off":
         note(process.name);
         cluster.kill(host, false);
-        return this.#return(host, rng.exponential(downMs));
+        return this.#effects.comeBack(host, rng.exponential(downMs));
       case "pause":
-        return this.#pause(process, rng.exponential(4_000), note);
+        return this.#effects.pause(process, rng.exponential(4_000), note);
       case "long_pause":
         // Longer than the lease.
-        return this.#pause(process, 20_000 + rng.exponential(8_000), note);
+        return this.#effects.pause(process, 20_000 + rng.exponential(8_000), note);
       case "drain":
         if (!victim.serves) return;
         note(process.name);
-        return cluster.terminate(host, () => this.#return(host, rng.exponential(downMs)));
+        return cluster.terminate(host, () => this.#effects.comeBack(host, rng.exponential(downMs)));
       case "rolling_restart":
         note("begins");
-        return this.#roll(cluster.hosts, rng);
+        return this.#effects.roll(cluster.hosts, rng);
       case "partition_database":
-        return this.#cut(process, rng.exponential(rng.chance(0.3) ? 15_000 : 3_000), note);
+        return this.#effects.cut(process, rng.exponential(rng.chance(0.3) ? 15_000 : 3_000), note);
       case "partition_replicas":
-        return this.#part(process, rng.pick(up).process, rng, rng.exponential(8_000), note);
+        return this.#effects.part(process, rng.pick(up).process, rng, rng.exponential(8_000), note);
       case "relay_drop":
         if (cluster.relay.drop(() => rng.chance(0.7)) > 0) note("some");
         return;
@@ -221,14 +217,14 @@ export class Nemesis {
         return;
       case "client_partition": {
         const { device } = rng.pick(users);
-        return this.#part(device.process, process, rng, rng.exponential(20_000), note);
+        return this.#effects.part(device.process, process, rng, rng.exponential(20_000), note);
       }
       case "database_outage":
-        return this.#outage(rng, note);
+        return this.#effects.outage(rng, note);
       case "slow_network":
         note("begins");
         cluster.weather.slow(rng.pick([10, 50, 200]));
-        return this.#later(rng.exponential(6_000), () => cluster.weather.slow(1));
+        return this.#effects.later(rng.exponential(6_000), () => cluster.weather.slow(1));
       case "clock_jump":
         process.skewMs += (rng.float() * 2 - 1) * skewMsMax;
         return note(`${process.name} to ${(process.skewMs / 1000).toFixed(1)} s`);
@@ -248,7 +244,7 @@ export class Nemesis {
         for (const session of database.sessions) {
           if (rng.chance(0.3)) database.close(session, new Error("terminated"));
         }
-        return this.#later(rng.exponential(5_000), () => weather.databaseFull(false));
+        return this.#effects.later(rng.exponential(5_000), () => weather.databaseFull(false));
       }
       default:
         kind satisfies never;
@@ -261,101 +257,21 @@ export class Nemesis {
     if (this.#over || !victim) return;
     trace.add("nemesis", `${what} at commit ${process.name}`);
     if (what === "pause") {
-      process.pause();
-      this.#later(rng.chance(0.5) ? 21_000 + rng.exponential(4_000) : rng.exponential(4_000), () =>
-        process.wake(),
-      );
-      return;
+      const ms = rng.chance(0.5) ? 21_000 + rng.exponential(4_000) : rng.exponential(4_000);
+      return this.#effects.pause(process, ms);
     }
-    this.#crash(process, rng);
-  }
-
-  /** Its machine goes on and says so, mostly. */
-  #crash(process: SimProcess, rng: Rng): void {
-    const { cluster } = this.#options;
-    const victim = cluster.replicas.find((replica) => replica.process === process);
-    if (this.#over || !victim) return;
-    cluster.kill(victim.host, rng.chance(0.8));
-    this.#return(victim.host, rng.exponential(downMs));
+    this.#effects.crash(process, rng);
   }
 
   /** Some die while they start; those that come after them find what is half done. */
   #crashStarting(rng: Rng): void {
     this.#options.cluster.onStart = (_host, process) => {
       if (!rng.chance(0.3)) return;
-      this.#later(rng.exponential(startingMs), () => {
+      this.#effects.later(rng.exponential(startingMs), () => {
         if (process.state === "dead") return;
         this.#noteOf("crash_at_start")(process.name);
-        this.#crash(process, rng);
+        this.#effects.crash(process, rng);
       });
     };
-  }
-
-  /** At once, where everything has healed while it went down. */
-  #return(host: string, ms: number): void {
-    const { cluster } = this.#options;
-    if (this.#over) cluster.start(host);
-    else this.#later(ms, () => cluster.start(host));
-  }
-
-  #later(ms: number, fn: () => void): void {
-    this.#options.scheduler.after(ms, () => {
-      if (!this.#over) fn();
-    });
-  }
-
-  #pause(process: SimProcess, ms: number, note: (what: string) => void): void {
-    if (process.state !== "running") return;
-    note(`${process.name} for ${(ms / 1000).toFixed(1)} s`);
-    process.pause();
-    this.#later(ms, () => process.wake());
-  }
-
-  /** Half-open: nothing passes, and nobody is told; the server ends the sessions, or everything goes on. */
-  #cut(process: SimProcess, ms: number, note: (what: string) => void): void {
-    const { cluster } = this.#options;
-    note(`${process.name} for ${(ms / 1000).toFixed(1)} s`);
-    cluster.weather.cutFromDatabase(process, true);
-    this.#later(ms, () => cluster.weather.cutFromDatabase(process, false));
-  }
-
-  #part(a: SimProcess, b: SimProcess, rng: Rng, ms: number, note: (what: string) => void): void {
-    if (a === b) return;
-    note(`${a.name} and ${b.name} for ${(ms / 1000).toFixed(1)} s`);
-    const { weather } = this.#options.cluster;
-    const oneWay = rng.chance(0.4);
-    for (const [from, to] of oneWay
-      ? [[a, b] as const]
-      : ([
-          [a, b],
-          [b, a],
-        ] as const)) {
-      weather.partition(from, to, true);
-      this.#later(ms, () => weather.partition(from, to, false));
-    }
-  }
-
-  #outage(rng: Rng, note: (what: string) => void): void {
-    const { cluster } = this.#options;
-    const ms = rng.exponential(rng.chance(0.3) ? 25_000 : 4_000);
-    note(`for ${(ms / 1000).toFixed(1)} s`);
-    cluster.weather.databaseDown(true);
-    for (const session of cluster.database.sessions) {
-      cluster.database.close(session, new Error("the database server was ended"));
-    }
-    this.#later(ms, () => cluster.weather.databaseDown(false));
-  }
-
-  #roll(hosts: readonly string[], rng: Rng): void {
-    const [host, ...rest] = hosts;
-    if (host === undefined || this.#over) return;
-    const { cluster } = this.#options;
-    const next = (): void => {
-      const ms = 500 + rng.exponential(1_000);
-      this.#return(host, ms);
-      this.#later(ms + 2_000, () => this.#roll(rest, rng));
-    };
-    if (cluster.replica(host)?.serves === true) cluster.terminate(host, next);
-    else this.#roll(rest, rng);
   }
 }

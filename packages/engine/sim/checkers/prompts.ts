@@ -60,8 +60,8 @@ export class PromptChecker {
 
 /** A file is given as its bytes, or as words in its place. */
 function unread(part: Part): Part {
-  if (part.type !== "text" || !/^\[file "/.test(part.text)) return part;
-  return { type: "file", media_type: "", filename: "" } as Part;
+  if (part.type !== "text" || !part.text.startsWith('[file "')) return part;
+  return { type: "file", media_type: "", filename: "" };
 }
 
 function contextOf(history: readonly MessageImage[]): string[] {

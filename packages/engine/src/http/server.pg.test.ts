@@ -139,7 +139,7 @@ test("a WebSocket whose client leaves while it is being opened is no failure of 
     open: async ({ signal }) => {
       opening.resolve();
       return await new Promise((_, reject) => {
-        signal?.addEventListener("abort", () => reject(signal.reason));
+        signal?.addEventListener("abort", () => reject(signal.reason as Error));
       });
     },
   };

@@ -36,9 +36,9 @@ export interface Doing {
   readonly files: OwnFile[];
   readonly told: Told;
   /** One of several calls was refused or had no answer. */
-  failed(error: unknown): void;
+  readonly failed: (error: unknown) => void;
   /** A name for something new: a message, a call. */
-  next(): string;
+  readonly next: () => string;
 }
 
 /** Gives what came of it. Null: there was nothing to do it with. */

@@ -25,6 +25,8 @@ export interface Wave {
   /** How many turns each chat gets; else as many as fit in `ms`. */
   readonly turns?: number;
   readonly ms?: number;
+  /** Each opens his stream with his message, and closes it when he has the first text. */
+  readonly cold?: boolean;
 }
 
 export interface Lived {
@@ -35,6 +37,8 @@ export interface Lived {
   readonly bytes: number;
   /** From the click to the first text on the screen. */
   readonly first: Quantiles;
+  /** From the click until the model made that text. */
+  readonly made: Quantiles;
   /** From the click to the whole answer. */
   readonly whole: Quantiles;
 }
@@ -42,8 +46,21 @@ export interface Lived {
 /** Longer than the slowest machine takes for a turn. */
 const turnMsMax = 30_000;
 /** Text with the moment at which it was made, live or as part of a preview. */
-const word = /: ?"t=/;
+const word = /: ?"t=([\d.]+)/g;
 const reply = /"type":"message",.*"role":"assistant"/;
+
+/** Times since the click. */
+interface Turn {
+  readonly first: number;
+  readonly made: number;
+  readonly whole: number;
+}
+
+/** When the first text in here was made, of what was made since a moment; NaN: there is none. */
+function madeAt(text: string, since = 0): number {
+  const moments = [...text.matchAll(word)].map(([, at]) => Number(at));
+  return moments.find((at) => at >= since) ?? NaN;
+}
 
 class Person {
   readonly #place: Place;
@@ -86,16 +103,43 @@ class Person {
     return await seen.promise.finally(() => clearTimeout(timer));
   }
 
-  async turn(content: string): Promise<{ first: number; whole: number }> {
+  async turn(content: string): Promise<Turn> {
     if (this.#place.stream === undefined) return await this.#answered(content);
-    const first = this.#seen((text) => word.test(text));
+    let made = NaN;
+    const first = this.#seen((text) => {
+      if (Number.isNaN(made)) made = madeAt(text);
+      return !Number.isNaN(made);
+    });
     const whole = this.#seen((text) => reply.test(text));
     const startedAt = nowMs();
     try {
       const [, firstAt, wholeAt] = await Promise.all([this.#post(content), first, whole]);
-      return { first: firstAt - startedAt, whole: wholeAt - startedAt };
+      return { first: firstAt - startedAt, made: made - startedAt, whole: wholeAt - startedAt };
     } finally {
       this.#onFrame = () => {};
+    }
+  }
+
+  /** A turn of somebody who was not there before: what was said earlier comes first, and is not it. */
+  async coldTurn(content: string): Promise<Turn> {
+    const startedAt = nowMs();
+    let made = NaN;
+    const first = this.#seen((text) => {
+      if (Number.isNaN(made)) made = madeAt(text, startedAt);
+      return !Number.isNaN(made);
+    });
+    const whole = this.#seen((text) => reply.test(text) && !Number.isNaN(madeAt(text, startedAt)));
+    try {
+      const [, , firstAt, wholeAt] = await Promise.all([
+        this.open(),
+        this.#post(content),
+        first,
+        whole,
+      ]);
+      return { first: firstAt - startedAt, made: made - startedAt, whole: wholeAt - startedAt };
+    } finally {
+      this.#onFrame = () => {};
+      this.close();
     }
   }
 
@@ -104,17 +148,19 @@ class Person {
   }
 
   /** A turn whose stream is the answer to its message. */
-  async #answered(content: string): Promise<{ first: number; whole: number }> {
+  async #answered(content: string): Promise<Turn> {
     const startedAt = nowMs();
     const response = await this.#ask(content);
-    let first = NaN;
+    let [first, made] = [NaN, NaN];
     response.setEncoding("utf8");
     response.on("data", (text: string) => {
-      if (Number.isNaN(first) && word.test(text)) first = nowMs() - startedAt;
+      if (!Number.isNaN(made)) return;
+      made = madeAt(text);
+      first = nowMs() - startedAt;
     });
     await once(response, "end");
-    if (Number.isNaN(first)) throw new Error("nothing was said");
-    return { first, whole: nowMs() - startedAt };
+    if (Number.isNaN(made)) throw new Error("nothing was said");
+    return { first, made: made - startedAt, whole: nowMs() - startedAt };
   }
 
   async #post(content: string): Promise<void> {
@@ -133,10 +179,11 @@ class Person {
 let people: Person[] = [];
 let bytes = 0;
 
-async function live({ atOnce, turns = Infinity, ms = Infinity }: Wave): Promise<Lived> {
+async function live({ atOnce, turns = Infinity, ms = Infinity, cold }: Wave): Promise<Lived> {
   const startedAt = nowMs();
   bytes = 0;
   const firsts: number[] = [];
+  const mades: number[] = [];
   const wholes: number[] = [];
   let failures = 0;
   let next = 0;
@@ -146,8 +193,12 @@ async function live({ atOnce, turns = Infinity, ms = Infinity }: Wave): Promise<
       const person = people[next++];
       for (let n = 0; n < turns && nowMs() - startedAt < ms; n++) {
         try {
-          const { first, whole } = (await person?.turn(`Message ${n}.`)) ?? { first: 0, whole: 0 };
+          if (person === undefined) continue;
+          const said = `Message ${n}.`;
+          const turn = cold ? person.coldTurn(said) : person.turn(said);
+          const { first, made, whole } = await turn;
           firsts.push(first);
+          mades.push(made);
           wholes.push(whole);
         } catch {
           failures += 1;
@@ -158,11 +209,15 @@ async function live({ atOnce, turns = Infinity, ms = Infinity }: Wave): Promise<
   };
   await Promise.all(Array.from({ length: atOnce }, lane));
   const took = nowMs() - startedAt;
-  const [first, whole] = [quantiles(firsts), quantiles(wholes)];
-  return { turns: wholes.length, failures, ms: took, bytes, first, whole };
+  const [first, made, whole] = [quantiles(firsts), quantiles(mades), quantiles(wholes)];
+  return { turns: wholes.length, failures, ms: took, bytes, first, made, whole };
 }
 
 answer({
+  /** Who is to come later is known, and has no stream yet. */
+  know(places: readonly Place[]) {
+    people = places.map((place) => new Person(place));
+  },
   async come(places: readonly Place[]) {
     people = places.map((place) => new Person(place));
     /* oxlint-disable no-await-in-loop */

@@ -53,6 +53,7 @@ const collections = new GCProfiler();
 let allocatedFrom = 0;
 let profiling: Session | null = null;
 let waitingMax = 0;
+let [samples, samplesWaiting] = [0, 0];
 let waitingSince: number | null = null;
 let waitingMsMax = 0;
 let sampling: NodeJS.Timeout | null = null;
@@ -60,6 +61,8 @@ let sampling: NodeJS.Timeout | null = null;
 function sample(): void {
   const { waiting } = engine.database.stats.pool();
   waitingMax = Math.max(waitingMax, waiting);
+  samples += 1;
+  if (waiting > 0) samplesWaiting += 1;
   if (waiting === 0) waitingSince = null;
   else {
     waitingSince ??= nowMs();
@@ -81,14 +84,14 @@ answer({
   say: (text: string) => models.say(text),
   stop: () => models.stop(),
   watchPool() {
-    waitingMax = waitingMsMax = 0;
+    waitingMax = waitingMsMax = samples = samplesWaiting = 0;
     waitingSince = null;
     sampling = setInterval(sample, 5);
   },
-  /** Since then: the most that waited for a connection, and the longest time in which always something did. */
+  /** Since then: the most that waited for a connection, and the longest time in which always something did, and the share of all. */
   pool() {
     if (sampling !== null) clearInterval(sampling);
-    return { waitingMax, waitingMsMax };
+    return { waitingMax, waitingMsMax, waitingShare: samplesWaiting / Math.max(1, samples) };
   },
   memory() {
     globalThis.gc?.();

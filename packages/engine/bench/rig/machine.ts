@@ -11,8 +11,10 @@ export interface Machine {
 
 export function describeMachine(): Machine {
   const [first] = cpus();
+  // Virtual machines may not say.
+  const speed = first?.speed ?? 0;
   return {
-    processor: `${first?.model.trim() || arch()} ${((first?.speed ?? 0) / 1000).toFixed(1)} GHz`,
+    processor: `${first?.model.trim() || arch()}${speed > 0 ? ` ${(speed / 1000).toFixed(1)} GHz` : ""}`,
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 1024 ** 3),
     system: `${platform()} ${release()}`,

@@ -52,18 +52,27 @@ export function ratioOf(outcome: Outcome, name: string, all: readonly Outcome[])
   return ratios.length === 0 ? null : median(ratios);
 }
 
-function valuesOf({ rounds }: Outcome, name: string): number[] {
+export function valuesOf({ rounds }: Outcome, name: string): number[] {
   return rounds.flatMap((figures) => {
     const value = figures[name];
-    return value === undefined || !Number.isFinite(value) ? [] : [value];
+    return Number.isFinite(value) ? [value as number] : [];
   });
 }
 
-export function reportOf(machine: Machine, results: readonly Result[]): unknown {
+export interface Report {
+  readonly machine: Machine;
+  readonly taken_at: string;
+  readonly minutes: number;
+  readonly results: readonly Result[];
+  /** Scenarios that came to no result, and why. */
+  readonly failures: readonly string[];
+}
+
+/** The report, with the medians and ratios that others may want to read from it. */
+export function withMedians(report: Report): unknown {
   return {
-    machine,
-    taken_at: new Date().toISOString(),
-    results: results.map((result) => ({
+    ...report,
+    results: report.results.map((result) => ({
       ...result,
       noisy: isNoisy(result.calms),
       outcomes: result.outcomes.map((outcome) => ({
@@ -73,6 +82,16 @@ export function reportOf(machine: Machine, results: readonly Result[]): unknown 
       })),
     })),
   };
+}
+
+/** Where and when, and how much of the machine was ours: one sentence. */
+export function describe({ machine, taken_at, minutes, results }: Report): string {
+  const { processor, cores, memoryGiB, system, node } = machine;
+  const noisy = results.filter(({ calms }) => isNoisy(calms)).map(({ scenario }) => scenario);
+  const noise =
+    noisy.length === 0 ? "quiet throughout" : `others at work during ${noisy.join(", ")}`;
+  const on = `${cores} × ${processor}, ${memoryGiB} GiB, ${system}, Node ${node}`;
+  return `Medians of a run on ${taken_at.slice(0, 10)}: ${on}; ${Math.ceil(minutes)} minutes, ${noise}.`;
 }
 
 function figuresOf<T>({ rounds }: Outcome, of: (name: string) => T): Record<string, T> {

@@ -9,6 +9,17 @@ export interface Stage {
   readonly onEnd: (work: () => void) => void;
 }
 
+/** Several at once, each with a database server of its own. */
+export async function onStages<T>(
+  count: number,
+  play: (stages: readonly Stage[]) => Promise<T>,
+): Promise<T> {
+  if (count === 0) return await play([]);
+  return await onStage(async (stage) => {
+    return await onStages(count - 1, async (others) => await play([stage, ...others]));
+  });
+}
+
 /** A database and programs, ended with the scenario, however that ends. */
 export async function onStage<T>(play: (stage: Stage) => Promise<T>): Promise<T> {
   const cluster = await Cluster.start();

@@ -134,8 +134,7 @@ const calmMsMax = 10_000;
 export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOptions): Contender {
   const { name, against, servers, stores = [], subscribers } = talk;
   let round = 0;
-  const measure = async (): Promise<Figures> => {
-    await talk.begin(gapMs);
+  const listen = async (): Promise<Figures> => {
     const profiled = profile !== null && name.startsWith("Parley") && round++ === 1 ? servers : [];
     await Promise.all(profiled.map(async (server) => await server.call("profile")));
     await sleep(warmMs);
@@ -158,7 +157,6 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
         await server.call("profiled", path);
       }),
     );
-    await talk.end();
     const { n, p50, p95, p99, bytes } = received;
     return {
       "p50 ms": p50,
@@ -169,6 +167,14 @@ export function talking(talk: Talk, gapMs: number, { roundMs, profile }: BenchOp
       "parts/s": n / seconds,
       ...(bytes > 0 && { "bytes per part": bytes / n }),
     };
+  };
+  const measure = async (): Promise<Figures> => {
+    try {
+      await talk.begin(gapMs);
+      return await listen();
+    } finally {
+      await talk.end();
+    }
   };
   return { name, measure, ...(against !== undefined && { against }) };
 }

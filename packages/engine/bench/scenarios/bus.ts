@@ -7,6 +7,7 @@ import { onStage, type Stage } from "../rig/stage.ts";
 const chats = 30;
 export const bus: Scenario = {
   name: "bus",
+  rounds: 3,
   about: "a turn that is followed on another replica, with each of the bus's drivers",
   run: async (options) => [
     await onStage(async (stage): Promise<Result> => {

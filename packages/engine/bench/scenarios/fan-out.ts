@@ -7,13 +7,14 @@ import { floorTalk, parleyTalk, peerTalk, talking } from "../rig/talk.ts";
 
 /** Subscribers of the one chat, and the gap between its parts: some 10,000 deliveries a second, which one core can do. */
 const sizes = [
-  { subscribers: 100, gapMs: 20 },
-  { subscribers: 1_000, gapMs: 100 },
+  { subscribers: 100, gapMs: 20, withPeers: false },
+  { subscribers: 1_000, gapMs: 100, withPeers: true },
 ];
-const sizesFull = [...sizes, { subscribers: 5_000, gapMs: 500 }];
+const sizesFull = [...sizes, { subscribers: 5_000, gapMs: 500, withPeers: true }];
 
 export const fanOut: Scenario = {
   name: "fan-out",
+  rounds: 3,
   about: "one chat with many subscribers, against a bare broadcast",
   async run(options) {
     const results: Result[] = [];
@@ -27,7 +28,7 @@ export const fanOut: Scenario = {
 
 async function run(
   options: BenchOptions,
-  { subscribers, gapMs }: (typeof sizes)[number],
+  { subscribers, gapMs, withPeers }: (typeof sizes)[number],
 ): Promise<Result> {
   return await onStage(async (stage) => {
     const { cluster, start } = stage;
@@ -47,7 +48,7 @@ async function run(
       await parleyTalk("Parley, same replica", floor, clients[1], owner, owner, here, n),
       await parleyTalk("Parley, another replica", floor, clients[2], owner, other, elsewhere, n),
     ];
-    const { peers, notes } = await startPeers(stage, followed);
+    const { peers, notes } = await startPeers(stage, withPeers ? followed : []);
     for (const peer of peers) {
       const floors = { local: floor, relayed: floor };
       talks.push(peerTalk(peer, await start("subscribers"), floors, 1, n));

@@ -41,12 +41,19 @@ export const firstPart: Scenario = {
           await chatsOf(owner, other),
         ),
       ];
+      const cold = await chatsOf(owner, other);
+      contenders.push(
+        await contender("Parley, another replica, cold", floor, await start("people"), cold, true),
+      );
       const { peers, notes } = await startPeers(stage, answering, { provider });
       for (const { name, places } of peers) {
         if (places === undefined) continue;
         const one = await contender(name, floor, await start("people"), await places(chats));
         contenders.push(one);
       }
+      notes.unshift(
+        "The provider answers as soon as it is asked: until the text is made is all that comes before it, from there to the first part all that comes after. Cold: nobody follows the chat on that replica; the stream is opened at the same moment as the message is sent.",
+      );
       const measured = await interleave(options, contenders);
       const work = `${chats} chats, each sent one message, ${atOnce} at a time, to a provider over HTTP that answers at once`;
       return { scenario: "first-part", work, ...measured, notes };
@@ -74,16 +81,19 @@ async function contender(
   against: string | undefined,
   people: Program,
   places: readonly Place[],
+  cold = false,
 ): Promise<Contender> {
-  await people.call("come", places);
+  await people.call(cold ? "know" : "come", places);
   return {
     name,
     ...(against !== undefined && { against }),
     async measure() {
-      const { first, whole, failures } = await people.call<Lived>("live", { atOnce, turns: 1 });
+      const lived = await people.call<Lived>("live", { atOnce, turns: 1, cold });
+      const { first, made, whole, failures } = lived;
       return {
         "first part p50 ms": first.p50,
         "first part p99 ms": first.p99,
+        "until it was made p50 ms": made.p50,
         "whole turn p50 ms": whole.p50,
         failures,
       };

@@ -8,17 +8,19 @@ import {
   interleave,
   type BenchOptions,
   type Contender,
+  type Figures,
   type Result,
   type Scenario,
 } from "../rig/scenario.ts";
-import { onStage } from "../rig/stage.ts";
+import { onStage, onStages } from "../rig/stage.ts";
 
 /** Of each size, so that one slow turn says nothing. */
 const chatsMeasured = 10;
+const turnsPerChat = 2;
 
 const histories = { small: [10, 100, 1_000], full: [10, 100, 1_000, 10_000] };
 const databases = { small: [1_000, 20_000], full: [1_000, 30_000, 1_000_000] };
-const fleets = { small: [1, 2], full: [1, 2, 4, 8] };
+const fleets = { small: [1, 2, 4], full: [1, 2, 4, 8] };
 
 export const growth: Scenario = {
   name: "growth",
@@ -28,20 +30,32 @@ export const growth: Scenario = {
   },
 };
 
+const turnsWork = `${chatsMeasured} chats, one after the other, ${turnsPerChat} turns each`;
+
 async function byHistory(options: BenchOptions): Promise<Result> {
   return await onStage(async ({ cluster, start }) => {
     const owner = await cluster.replica();
     const contenders: Contender[] = [];
     const sizes = options.full ? histories.full : histories.small;
-    const floor = `${sizes[0]} messages`;
+    const against = `${sizes[0]} messages`;
     for (const size of sizes) {
-      const ids = await makeChats(owner, chatsMeasured);
-      for (const id of ids) await fillHistory(cluster, id, size);
-      const name = `${size} messages`;
-      contenders.push(await contender(name, floor, await start("people"), owner, [owner], ids));
+      const people = await start("people");
+      // Of their own for each round: turns make a history longer.
+      const sets: string[][] = [];
+      for (let round = 0; round <= options.rounds; round++) {
+        const ids = await makeChats(owner, chatsMeasured);
+        for (const id of ids) await fillHistory(cluster, id, size);
+        sets.push(ids);
+      }
+      let round = 0;
+      contenders.push({
+        name: `${size} messages`,
+        against,
+        measure: async () => await turnCost(cluster, people, owner, [owner], sets[round++] ?? []),
+      });
     }
     const measured = await interleave(options, contenders);
-    const work = `One turn in each of ${chatsMeasured} chats, one after the other, with so much history before it`;
+    const work = `${turnsWork}, with so much history before the first`;
     const notes = [
       "A model is given the whole history: what grows is the prompt, which is read once per turn.",
     ];
@@ -50,78 +64,81 @@ async function byHistory(options: BenchOptions): Promise<Result> {
 }
 
 async function byChats(options: BenchOptions): Promise<Result> {
-  return await onStage(async ({ cluster, start }) => {
-    const owner = await cluster.replica();
-    const ids = await makeChats(owner, chatsMeasured);
-    const people = await start("people");
-    const sizes = options.full ? databases.full : databases.small;
-    const outcomes: Result["outcomes"][number][] = [];
-    const calms: Result["calms"][number][] = [];
-    // They grow: nothing can be taken in turns here.
-    for (const size of sizes) {
+  const sizes = options.full ? databases.full : databases.small;
+  return await onStages(sizes.length, async (stages) => {
+    const contenders: Contender[] = [];
+    for (const [i, { cluster, start }] of stages.entries()) {
+      const size = sizes[i] ?? 0;
+      const [owner, people] = [await cluster.replica(), await start("people")];
+      const ids = await makeChats(owner, chatsMeasured);
       await fillDatabase(cluster, size);
-      const name = `${size} chats`;
-      const one = await contender(name, `${sizes[0]} chats`, people, owner, [owner], ids);
-      const measured = await interleave(options, [one]);
-      outcomes.push(...measured.outcomes);
-      calms.push(...measured.calms);
+      contenders.push({
+        name: `${size} chats`,
+        against: `${sizes[0]} chats`,
+        measure: async () => await turnCost(cluster, people, owner, [owner], ids),
+      });
     }
-    const work = `One turn in each of ${chatsMeasured} chats, one after the other, in a database of so many`;
-    return { scenario: "growth: chats", work, outcomes, calms, notes: [] };
+    const measured = await interleave(options, contenders);
+    const work = `${turnsWork}, in a database of so many chats`;
+    return { scenario: "growth: chats", work, ...measured, notes: [] };
   });
 }
 
 async function byReplicas(options: BenchOptions): Promise<Result> {
-  return await onStage(async ({ cluster, start }) => {
-    const owner = await cluster.replica();
-    const ids = await makeChats(owner, chatsMeasured);
-    const people = await start("people");
-    const members: Member[] = [owner];
-    const outcomes: Result["outcomes"][number][] = [];
-    const calms: Result["calms"][number][] = [];
-    for (const size of options.full ? fleets.full : fleets.small) {
+  const sizes = options.full ? fleets.full : fleets.small;
+  return await onStages(sizes.length, async (stages) => {
+    const contenders: Contender[] = [];
+    for (const [i, { cluster, start }] of stages.entries()) {
+      const size = sizes[i] ?? 0;
+      const [owner, people] = [await cluster.replica(), await start("people")];
+      const members: Member[] = [owner];
       while (members.length < size) members.push(await cluster.replica());
-      const name = `${size} ${size === 1 ? "replica" : "replicas"}`;
-      const one = await contender(name, "1 replica", people, owner, members, ids);
-      const measured = await interleave(options, [one]);
-      outcomes.push(...measured.outcomes);
-      calms.push(...measured.calms);
+      const ids = await makeChats(owner, chatsMeasured);
+      contenders.push({
+        name: `${size} ${size === 1 ? "replica" : "replicas"}`,
+        against: "1 replica",
+        measure: async () => await turnCost(cluster, people, owner, members, ids),
+      });
     }
-    const work = `One turn in each of ${chatsMeasured} chats, one after the other, on one of so many replicas`;
-    return { scenario: "growth: replicas", work, outcomes, calms, notes: [] };
+    const measured = await interleave(options, contenders);
+    const work = `${turnsWork}, on one of so many replicas`;
+    const notes = [
+      "Processor time is the replica's that drives the chats; statements are those of all of them.",
+    ];
+    return { scenario: "growth: replicas", work, ...measured, notes };
   });
 }
 
-async function contender(
-  name: string,
-  against: string,
+async function turnCost(
+  { postgres }: Cluster,
   people: Program,
   owner: Member,
   members: readonly Member[],
   ids: readonly string[],
-): Promise<Contender> {
+): Promise<Figures> {
   const snapshots = async (): Promise<StatsSnapshot[]> =>
     await Promise.all(
       members.map(async ({ program }) => await program.call<StatsSnapshot>("stats")),
     );
-  const places = ids.map((id) => owner.place(id, "bench/short"));
+  const spent = async (): Promise<[number, number]> => [
+    await owner.program.cpu(),
+    await postgres.cpu(),
+  ];
+  await people.call(
+    "come",
+    ids.map((id) => owner.place(id, "bench/short")),
+  );
+  const [before, [cpuBefore, storeBefore]] = [await snapshots(), await spent()];
+  const lived = await people.call<Lived>("live", { atOnce: 1, turns: turnsPerChat });
+  const [after, [cpuAfter, storeAfter]] = [await snapshots(), await spent()];
+  await people.call("leave");
+  const cost = costOf(before, after);
   return {
-    name,
-    against,
-    async measure() {
-      await people.call("leave");
-      await people.call("come", places);
-      const [before, cpuBefore] = [await snapshots(), await owner.program.call<number>("cpu")];
-      const lived = await people.call<Lived>("live", { atOnce: 1, turns: 3 });
-      const [after, cpuAfter] = [await snapshots(), await owner.program.call<number>("cpu")];
-      const cost = costOf(before, after);
-      return {
-        "turn p50 ms": lived.whole.p50,
-        "CPU ms per turn": (cpuAfter - cpuBefore) / 1000 / lived.turns,
-        "statements per turn": cost.statements / lived.turns,
-        "write transactions per turn": cost.writes / lived.turns,
-      };
-    },
+    "turn p50 ms": lived.whole.p50,
+    "CPU ms per turn": (cpuAfter - cpuBefore) / 1000 / lived.turns,
+    "store CPU ms per turn": (storeAfter - storeBefore) / 1000 / lived.turns,
+    "statements per turn": cost.statements / lived.turns,
+    "write transactions per turn": cost.writes / lived.turns,
   };
 }
 

@@ -14,6 +14,7 @@ interface Memory {
 
 export const memory: Scenario = {
   name: "memory",
+  rounds: 1,
   about: "what an idle chat, a chat that is followed and one more subscriber hold",
   run: async (options) => [
     await onStage(async ({ cluster, start }): Promise<Result> => {

@@ -74,13 +74,15 @@ function contender(peer: Peer, subscribers: Program): Contender {
   return {
     name,
     async measure() {
-      const targets = (await peer.begin(chats)).map((one) => ({ ...one, count: perChat }));
-      await follow(subscribers, source, targets);
-      await source.call("say", word);
-      const back = await comeBack(subscribers, targets);
-      await source.call("stop");
-      await subscribers.call("close");
-      return back;
+      try {
+        const targets = (await peer.begin(chats)).map((one) => ({ ...one, count: perChat }));
+        await follow(subscribers, source, targets);
+        await source.call("say", word);
+        return await comeBack(subscribers, targets);
+      } finally {
+        await source.call("stop");
+        await subscribers.call("close");
+      }
     },
   };
 }

@@ -5,12 +5,14 @@ import { costOf } from "../rig/cost.ts";
 import { interleave, type Result, type Scenario } from "../rig/scenario.ts";
 import { onStage } from "../rig/stage.ts";
 
-const small = { chats: 150, turns: 3 };
+/** The large one takes minutes for a round on two cores. */
+const small = { chats: 300, turns: 5 };
 const large = { chats: 600, turns: 10 };
 const poolSize = 10;
 
 export const storm: Scenario = {
   name: "storm",
+  rounds: 3,
   about: "follow-ups of many chats sent at the same moment, to two replicas with small pools",
   run: async (options) => [
     await onStage(async ({ cluster, start }): Promise<Result> => {
@@ -56,6 +58,7 @@ export const storm: Scenario = {
           "pool used up for ms, longest": Math.max(
             ...pools.map(({ waitingMsMax }) => waitingMsMax),
           ),
+          "share of time used up": Math.max(...pools.map(({ waitingShare }) => waitingShare)),
           failures: waves.reduce((sum, wave) => sum + wave.failures, 0),
         };
       };
@@ -69,4 +72,5 @@ export const storm: Scenario = {
 interface Pool {
   readonly waitingMax: number;
   readonly waitingMsMax: number;
+  readonly waitingShare: number;
 }

@@ -14,6 +14,7 @@ const chats = 50;
 
 export const takeover: Scenario = {
   name: "takeover",
+  rounds: 3,
   about: "from the death or the retirement of a chat's replica to the next one's model call",
   run: async (options) => [
     await onStage(async ({ cluster }): Promise<Result> => {

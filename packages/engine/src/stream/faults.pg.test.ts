@@ -144,6 +144,7 @@ describe("a slow client", () => {
     const { key, writer } = await world.attempt(id);
     slow.fast = false;
     for (let i = 0; i < 3_000; i++) writer.append(delta(`${i},`));
+    await fast.until((c) => foldEvents(c.events).preview?.seq === 3_000);
     expect(fast.types().filter((type) => type === "message_part")).toHaveLength(3_000);
     slow.drain();
     await slow.until((c) => c.types().includes("preview_snapshot"));

@@ -32,6 +32,11 @@ export class Outbox {
     return this.#head === this.#items.length;
   }
 
+  /** Events that wait. */
+  get size(): number {
+    return this.#items.length - this.#head;
+  }
+
   /** Live parts were dropped: a snapshot is owed before anything else, or at the end. */
   get lagging(): boolean {
     return this.#lagging;

@@ -15,7 +15,7 @@ import { Feed } from "./feed.ts";
 import type { Joiner } from "./joiners.ts";
 import type { OpenStream, Streams, Subscription } from "./ports.ts";
 import { Subscriber } from "./subscriber.ts";
-import { nextTurn } from "./turn.ts";
+import { nextTurn, TurnEnd } from "./turn.ts";
 import { WaitingWatch } from "./waiting.ts";
 
 export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs" | "waiting"> &
@@ -38,6 +38,7 @@ export class ChatStreams implements Streams {
   readonly #deps: FeedDeps;
   readonly #rules: BacklogRules;
   readonly #waiting: WaitingWatch;
+  readonly #turnEnd: TurnEnd;
   readonly #feeds = new Map<string, Feed>();
   #identity: DatabaseIdentity | null = null;
   #pollTimer: Timer | undefined;
@@ -53,6 +54,7 @@ export class ChatStreams implements Streams {
       await this.#readWaiting(chatIds);
     this.#waiting = new WaitingWatch({ clock, logger, read });
     this.#deps = { turn: nextTurn, controlReadMs, ...deps, waiting: this.#waiting };
+    this.#turnEnd = new TurnEnd(this.#deps.turn);
     this.#offIdentity = options.database.onIdentityChange((_before, after) => {
       this.#identity = after;
       for (const feed of this.#feeds.values()) {
@@ -83,7 +85,7 @@ export class ChatStreams implements Streams {
       owner: chat.owner_id === principalId,
       sink,
       logger: this.#deps.logger,
-      turn: this.#deps.turn,
+      turnEnd: this.#turnEnd,
       snapshot: (lagging) => feed.snapshotFor(lagging),
       onClosed: (closed) => feed.leave(closed),
     });

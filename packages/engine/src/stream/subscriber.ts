@@ -5,7 +5,10 @@ import type { Encoded } from "./encode.ts";
 import { Outbox } from "./outbox.ts";
 import { isNewerEpisode } from "./plan.ts";
 import type { EncodedEvent, Sink, Subscription } from "./ports.ts";
-import type { NextTurn } from "./turn.ts";
+import type { Held, TurnEnd } from "./turn.ts";
+
+/** Live parts of one turn of the loop that go with one write. Beyond it they do not wait for the turn's end. */
+const batchPartsMax = 64;
 
 export interface SubscriberOptions {
   readonly principalId: string;
@@ -13,14 +16,17 @@ export interface SubscriberOptions {
   readonly owner: boolean;
   readonly sink: Sink;
   readonly logger: Logger;
-  readonly turn: NextTurn;
+  readonly turnEnd: TurnEnd;
   /** The preview as of now, for one that lags behind. */
   readonly snapshot: (subscriber: Subscriber) => EncodedEvent | null;
   readonly onClosed: (subscriber: Subscriber) => void;
 }
 
-/** One client of a feed: an outbox and the sink behind it. It never waits, and nobody waits for it. */
-export class Subscriber implements Subscription {
+/**
+ * One client of a feed: an outbox and the sink behind it. It never waits, and nobody waits for it. The first live part of
+ * a turn of the loop is written at once, and those that follow in the same turn together: one write, one frame.
+ */
+export class Subscriber implements Subscription, Held {
   readonly principalId: string;
   readonly owner: boolean;
   /** The lowest message id of its first window; set when it is attached. */
@@ -31,6 +37,8 @@ export class Subscriber implements Subscription {
   #skip: PreviewPosition | null = null;
   #started = false;
   #writable = true;
+  /** A live part was written in this turn: others gather until it is over. */
+  #gathering = false;
   #closed = false;
 
   constructor(options: SubscriberOptions) {
@@ -45,10 +53,7 @@ export class Subscriber implements Subscription {
 
   /** From the next turn of the loop on, the sink is called: whoever awaits the opening has gone on by then. */
   start(): void {
-    this.#options.turn(() => {
-      this.#started = true;
-      this.#pump();
-    });
+    this.#options.turnEnd.wait(this);
   }
 
   /** What the client says it has of the preview. */
@@ -75,12 +80,22 @@ export class Subscriber implements Subscription {
   /** A live part, or a snapshot, as of `at`. */
   live(event: EncodedEvent, at: PreviewPosition): void {
     if (this.#closed || (this.#skip !== null && this.#seen(this.#skip, at))) return;
-    if (this.#writable && this.#started && this.#outbox.empty && !this.#outbox.lagging) {
+    const ready = this.#writable && this.#started;
+    if (ready && this.#outbox.empty && !this.#outbox.lagging && !this.#gathering) {
+      this.#gathering = true;
+      this.#options.turnEnd.wait(this);
       this.#write([event]);
       return;
     }
     this.#outbox.addLive(event);
+    if (ready && this.#outbox.size >= batchPartsMax) this.#pump();
     this.#checkFull();
+  }
+
+  turnOver(): void {
+    this.#started = true;
+    this.#gathering = false;
+    this.#pump();
   }
 
   drained(): void {
@@ -96,6 +111,9 @@ export class Subscriber implements Subscription {
 
   /** Ends the stream from our side. */
   end(reason: StreamCloseReason): void {
+    if (this.#closed) return;
+    // What was said before goes before.
+    this.#pump();
     if (this.#closed) return;
     this.close();
     try {

@@ -10,7 +10,7 @@ import type { OpenWatch, Subscription, WatchStreams } from "./ports.ts";
 import { endSpread } from "./end-spread.ts";
 import { StreamsDraining } from "./streams.ts";
 import { Subscriber } from "./subscriber.ts";
-import { nextTurn } from "./turn.ts";
+import { nextTurn, TurnEnd } from "./turn.ts";
 import { decodeWatchCursor } from "./watch-cursor.ts";
 import { watchDebounceMs, WatchFeed, type WatchDeps, type WatchJoiner } from "./watch-feed.ts";
 
@@ -23,6 +23,7 @@ const hintDebounceMs = 1_000;
 /** The lists that are watched on this replica, one feed for each principal. */
 export class ChatWatch implements WatchStreams {
   readonly #deps: WatchDeps;
+  readonly #turnEnd: TurnEnd;
   readonly #feeds = new Map<string, WatchFeed>();
   #identity: DatabaseIdentity | null = null;
   #pollTimer: Timer | undefined;
@@ -32,6 +33,7 @@ export class ChatWatch implements WatchStreams {
 
   constructor(options: ChatWatchOptions) {
     this.#deps = { turn: nextTurn, controlReadMs, ...options };
+    this.#turnEnd = new TurnEnd(this.#deps.turn);
     this.#offIdentity = options.database.onIdentityChange((_before, database) => {
       this.#identity = database;
       for (const feed of this.#feeds.values()) feed.restart({ ownerId: feed.ownerId, database });
@@ -58,7 +60,7 @@ export class ChatWatch implements WatchStreams {
       owner: true,
       sink,
       logger: this.#deps.logger,
-      turn: this.#deps.turn,
+      turnEnd: this.#turnEnd,
       snapshot: () => null,
       onClosed: (closed) => feed.leave(closed),
     });

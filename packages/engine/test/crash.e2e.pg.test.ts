@@ -114,7 +114,7 @@ describe.concurrent("kill -9", () => {
   test("during a batch of tools: what has finished counts, what may run again does", async (context) => {
     const rig = await rigOf(context);
     const { chat } = await rig.client.createChat({
-      content: 'call roll_dice {"count": 20, "sides": 1000} and call wait {"seconds": 3}',
+      content: 'call roll_dice {"count": 20, "sides": 1000} and call wait {"seconds": 8}',
       model: "demo/fast",
     });
     const screen = watched(context, rig, chat.id);
@@ -133,7 +133,7 @@ describe.concurrent("kill -9", () => {
       is_error: false,
       output: rolled.result?.output,
     });
-    expect(wait).toMatchObject({ tool_name: "wait", output: { waited_seconds: 3 } });
+    expect(wait).toMatchObject({ tool_name: "wait", output: { waited_seconds: 8 } });
     expect(await executions(rig, chat.id)).toEqual([
       rolled,
       expect.objectContaining({ tool_name: "wait", state: "finished" }),

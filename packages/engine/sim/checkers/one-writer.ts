@@ -28,7 +28,7 @@ export class OneWriter {
           now.runner_id,
         );
         // One that a budget refused ends its turn in the same bundle: then the owner is named as the row was.
-        const owned = now.status === "running" ? now : was;
+        const owned = now.status === "running" ? now : (was ?? now);
         this.#byOwner(owned, process.name, "recorded an attempt");
       }
       if (was !== null && isWorkersEnd(was, now))

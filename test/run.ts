@@ -126,7 +126,7 @@ function startSimulator(folder: string): (counts: Counts) => Promise<number> {
   });
   closeSync(output);
   const ended = once(child, "exit");
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
   process.once("exit", () => child.kill());
   return async (counts) => {
     const [status] = (await ended) as [number | null];

@@ -71,8 +71,8 @@ export class Aim {
 
   /** What happens to this unit, which is about to run. */
   faultOf(unit: Unit): UnitFault | null {
-    const { session, label, text } = unit;
-    if (text === null) this.#seen.add(label);
+    const { session, names, text } = unit;
+    if (text === null) for (const name of names) this.#seen.add(name);
     const target = this.#targets.find((one) => isAt(one, unit));
     if (target === undefined) return null;
     if (target.skip > 0) {
@@ -134,9 +134,10 @@ export class Aim {
   }
 }
 
-function isAt({ at, statement, process }: Target, { session, label, text }: Unit): boolean {
+function isAt({ at, statement, process }: Target, unit: Unit): boolean {
+  const { session, names, text, commits } = unit;
   if (process !== null && session.process !== process) return false;
   if (text === "rollback") return false;
-  if (at === "commit") return text === "commit" && session.transaction.includes(statement);
-  return statement === "*" || (text === null && label === statement);
+  if (at === "commit") return commits && [...session.transaction, ...names].includes(statement);
+  return statement === "*" || (text === null && names.includes(statement));
 }

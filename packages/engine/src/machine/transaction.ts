@@ -182,8 +182,9 @@ export class Transaction {
     if (this.#offered.has(bundle.chatId)) return;
     this.#offered.add(bundle.chatId);
     await bundle.refreshState();
+    if (bundle.state === "N") return;
     const { sketch } = bundle;
-    if (bundle.state === "N" || !isRunnable(sketch) || sketch.worker_id !== null) return;
+    if (!isRunnable(sketch) || sketch.worker_id !== null) return;
     const resumes = doesResume(bundle);
     const reservation = this.#acquirer?.reserve(sketch, { resumes, entered: enteredIn(bundle) });
     if (!reservation) return;

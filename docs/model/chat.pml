@@ -1,7 +1,7 @@
 /*
  * One chat, its replicas and the people who write and press stop: lease, runner fence, attempts, ledger, queue, interrupt,
  * takeover. README.md says what is left out. Each of these names leaves one rule out, and must make the check fail:
- *   NO_FENCE  NO_HISTORY_CHECK  NO_ATTEMPT  NO_LEDGER  STOP_IN_MEMORY  POP_THEN_PROMOTE  NO_TAKEOVER
+ *   NO_FENCE  NO_HISTORY_CHECK  NO_ATTEMPT  NO_LEDGER  STOP_IN_MEMORY  POP_THEN_PROMOTE  NO_TAKEOVER  STALE_MEMORY
  */
 #ifndef MESSAGES
 #define MESSAGES 2
@@ -36,6 +36,12 @@ byte queue = 0;         /* how many messages wait: they are numbered as they wer
 byte turn = 0;          /* the message whose turn is, or was, the last one */
 mtype ledger = nothing; /* of the turn's one at-most-once call */
 
+/* What replicas have in memory. */
+bool remembers[REPLICAS + 1]; /* the history as it is */
+byte begun[REPLICAS + 1];     /* the runner of a turn that a message has begun there */
+byte begunAt[REPLICAS + 1];   /* on which history version */
+byte begunOn[REPLICAS + 1];   /* which one its model is going to be given; 0: an older one */
+
 /* What the properties speak of, and the bounds. */
 byte writer[ATTEMPTS];  /* the runner that appended to an episode of this history version */
 byte ends = 0;          /* turns that have ended */
@@ -49,12 +55,21 @@ bool absent[REPLICAS + 1]; /* its lease is over, though it may live */
 
 inline moveHistory(what) {
   history++; newest = what; attempt = 0;
+  remembers[1] = false; remembers[2] = false;
   writer[1] = 0; writer[2] = 0; writer[3] = 0; writer[4] = 0; writer[5] = 0; writer[6] = 0; writer[7] = 0
 }
 
 inline startTurn() {
   turn++; ran = false; ledger = nothing; status = running;
   moveHistory(question)
+}
+
+/* In the transaction of the message that starts the turn: its first attempt, and who makes it. */
+inline begin(r) {
+  if :: remembers[r] || history == 0 -> begunOn[r] = history + 1 :: else -> skip fi;
+  startTurn();
+  runners++; owner = runners; home = r; attempt = 1;
+  begun[r] = runners; begunAt[r] = history; remembers[r] = (begunOn[r] == history)
 }
 
 /* Ends the turn, and begins the next one in the same transaction where something waits. */
@@ -73,6 +88,8 @@ inline endTurn() {
   fi
 }
 
+inline forget() { remembers[replica] = false; begun[replica] = 0; begunAt[replica] = 0; begunOn[replica] = 0 }
+
 /* What every write of a runner asks of the row, under its lock. */
 #if defined(NO_FENCE)
 #define holds(wanted) (history == known && status == wanted)
@@ -80,6 +97,13 @@ inline endTurn() {
 #define holds(wanted) (owner == me && status == wanted)
 #else
 #define holds(wanted) (owner == me && history == known && status == wanted)
+#endif
+
+/* A message begins its turn's first attempt where it was sent, if nothing of what came before has to be read. */
+#ifdef STALE_MEMORY
+#define knows(r) true
+#else
+#define knows(r) (remembers[r] || history == 0)
 #endif
 
 #ifdef NO_TAKEOVER
@@ -92,15 +116,19 @@ inline endTurn() {
 #define mayCrash if :: crashes < CRASHES -> crashes++; goto crashed :: true fi
 
 active [REPLICAS] proctype Replica() {
-  byte me = 0, known = 0, episode = 0;
+  byte me = 0, known = 0, seen = 0, episode = 0;
   bool popped = false, mine = false;
   byte replica = _pid + 1;
 
 acquire:
   /* By hint, by timer or in the search for dead owners: whichever it is, this is the statement. */
   atomic {
-    me = 0; known = 0; episode = 0;
+    me = 0; known = 0; seen = 0; episode = 0;
     if
+    :: begun[replica] != 0 ->
+       me = begun[replica]; known = begunAt[replica]; seen = begunOn[replica]; episode = 1;
+       begun[replica] = 0; begunAt[replica] = 0; begunOn[replica] = 0;
+       goto speak
     :: status != waiting && orphaned -> runners++; me = runners; owner = me; home = replica
     :: allDone -> goto out
     fi
@@ -122,13 +150,14 @@ decide:
   atomic {
     if
 #ifdef NO_ATTEMPT
-    :: holds(running) -> episode = 1
+    :: holds(running) -> seen = history; episode = 1
 #else
-    :: holds(running) -> attempt++; episode = attempt; assert(attempt < ATTEMPTS)
+    :: holds(running) -> seen = history; attempt++; episode = attempt; assert(attempt < ATTEMPTS)
 #endif
     :: else -> episode = 0; goto decide
     fi
   }
+speak:
   atomic { /* in memory, where no fence could be asked */
     mayCrash;
     if
@@ -141,15 +170,17 @@ decide:
     if
     :: holds(running) ->
        assert(owner == me && history == known); /* one writer, of what it has read */
+       assert(seen == history); /* the model was given the history that it answers */
        assert(stopped != turn); /* a stop that was acknowledged is not overtaken by the reply */
        assert(newest != call);  /* no second step on top of the one that was read */
        if
        :: newest == question -> moveHistory(call)
        :: endTurn()
-       fi
+       fi;
+       remembers[replica] = true
     :: else -> skip
     fi;
-    episode = 0; known = 0
+    episode = 0; known = 0; seen = 0
   }
 #ifdef POP_THEN_PROMOTE
   if
@@ -186,9 +217,9 @@ interruption:
 
 crashed:
 #ifdef NO_TAKEOVER
-  atomic { me = 0; popped = false; mine = false };
+  atomic { me = 0; popped = false; mine = false; forget() };
 #else
-  atomic { popped = false; mine = false; if :: owner == me -> owner = 0; home = 0 :: else -> skip fi };
+  atomic { popped = false; mine = false; forget(); if :: home == replica -> owner = 0; home = 0 :: else -> skip fi };
 #endif
   goto acquire;
 out:
@@ -209,7 +240,12 @@ active proctype User() {
   :: atomic {
        sent < MESSAGES -> sent++;
        if
-       :: status == waiting && queue == 0 && turn == sent - 1 -> startTurn()
+       :: status == waiting && queue == 0 && turn == sent - 1 ->
+          if
+          :: owner == 0 && knows(1) -> begin(1)
+          :: owner == 0 && knows(2) -> begin(2)
+          :: startTurn()
+          fi
        :: else -> queue++
        fi
      }

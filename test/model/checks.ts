@@ -52,6 +52,7 @@ export const mutations: ModelCheck[] = [
   without("chat", "STOP_IN_MEMORY", "stopped!=turn"),
   without("chat", "POP_THEN_PROMOTE", "invalid end state"),
   without("chat", "NO_TAKEOVER", "invalid end state"),
+  without("chat", "STALE_MEMORY", "seen==history"),
   without("cursor", "LATE_CURSOR", "held[at]==revision[at]"),
   without("cursor", "EARLY_CURSOR", "held[at]==revision[at]"),
   without("cursor", "UNLOCKED_REVISION", "held[at]==revision[at]"),

@@ -67,6 +67,8 @@ export function planOf(options: SimOptions, rng: Rng): Plan {
     {},
     {},
     { tools: 80 },
+    { tools: 150 },
+    { tools: 150 },
     { slow: 40, silent: 8 },
     { fail: 30, fail_midway: 20 },
     { huge: 20 },

@@ -273,7 +273,7 @@ class Speaker {
   #toolToCall(): ModelRequest["tools"][number] {
     const { tools } = this.#request;
     const asking = tools.filter(({ name }) => asksPeople.has(name));
-    return this.#rng.pick(asking.length > 0 && this.#rng.chance(0.35) ? asking : tools);
+    return this.#rng.pick(asking.length > 0 && this.#rng.chance(0.5) ? asking : tools);
   }
 
   #live(part: LivePart): void {

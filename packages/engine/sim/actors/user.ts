@@ -121,7 +121,7 @@ export class User {
     const asking = this.watchers.filter(
       ({ open, transcript }) => open && (transcript.actions?.actions.length ?? 0) > 0,
     );
-    if (asking.length === 0 || !rng.chance(0.3)) return null;
+    if (asking.length === 0 || !rng.chance(0.5)) return null;
     const answers = Object.keys(decisionWeights) as (keyof typeof decisionWeights)[];
     const some = Object.fromEntries(answers.map((name) => [name, weights[name]]));
     if (Object.values(some).every((weight) => weight === 0)) return null;

@@ -58,8 +58,9 @@ export class ListWatcher {
 
   close(): void {
     this.#resting = false;
-    this.#stop?.abort();
+    const stop = this.#stop;
     this.#stop = null;
+    this.device.process.deliver(() => stop?.abort());
   }
 
   async #visit(): Promise<void> {

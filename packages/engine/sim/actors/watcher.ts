@@ -83,8 +83,10 @@ export class Watcher {
 
   /** The tab is closed. */
   close(): void {
-    this.#stop?.abort();
+    const stop = this.#stop;
     this.#stop = null;
+    // In its own process, whoever closes it: what a library waits for then is virtual time.
+    this.device.process.deliver(() => stop?.abort());
   }
 
   async #read(cursor: string | undefined, stop: AbortController): Promise<void> {

@@ -224,6 +224,8 @@ export class User {
 
   /** Opens one more view of the chat, or a closed one again. */
   look(chatId: string, rng: Rng): void {
+    // A call that was answered late opens nothing once everybody has left.
+    if (this.#stop.signal.aborted) return;
     const views = this.watchers.filter((view) => view.chatId === chatId);
     const closed = views.filter(({ open, ended }) => !open && ended === null);
     if (closed.length > 0) {

@@ -5,7 +5,7 @@ import { Backend } from "./database/backend.ts";
 import { faultKinds, type FaultKind } from "./faults/kinds.ts";
 import { hunt } from "./mutations/hunt.ts";
 import { mutationOf } from "./mutations/mutations.ts";
-import { pinSeeds, type Pinned } from "./mutations/pinned.ts";
+import { pinSeed } from "./mutations/pinned.ts";
 import { defaultOptions } from "./options.ts";
 import { commandOf, failureLines, Totals } from "./report.ts";
 import { simulate } from "./run.ts";
@@ -147,17 +147,15 @@ async function many(): Promise<boolean> {
 }
 
 async function everyMutation(): Promise<boolean> {
-  const found: Pinned = {};
   const blind = await hunt({
     jobs: Number(values.jobs),
     minutes: Number(values.minutes),
     ...(values.mutation === undefined ? {} : { names: [values.mutation] }),
-    onFound: ({ name, seed, violation: { atMs, checker, message } }) => {
-      found[name] = { seed, atMs: Math.round(atMs) };
+    onFound: ({ name, seed, violation: { checker, message } }) => {
+      if (values.pin) pinSeed(name, seed);
       say(`found "${name}" with ${seed}: ${checker}: ${message.slice(0, 200)}`);
     },
   });
-  if (values.pin) pinSeeds(found);
   for (const name of blind) say(`${mutationOf(name).checker} is blind to "${name}"`);
   return blind.length === 0;
 }

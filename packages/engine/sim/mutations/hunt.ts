@@ -30,7 +30,7 @@ export async function hunt(options: HuntOptions): Promise<string[]> {
     return { seed, minutes, withoutFaults: [], withoutActions: [], mutation };
   };
   const orders = [
-    ...names.flatMap((name) => (pinned[name] ? [orderOf(name, pinned[name].seed)] : [])),
+    ...names.flatMap((name) => (pinned[name] === undefined ? [] : [orderOf(name, pinned[name])])),
     ...Array.from({ length: seedsMax }, (_, i) => `hunt-${i + 1}`).flatMap((seed) =>
       names.map((name) => orderOf(name, seed)),
     ),

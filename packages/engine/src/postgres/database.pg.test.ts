@@ -477,6 +477,67 @@ describe("the pool", () => {
   });
 });
 
+describe("statements that nobody waits for", () => {
+  const divide = { name: "divide", text: "select 1 / 0" };
+
+  test("are in force with the rest, and cost no round trip of their own", async () => {
+    const before = [await read(1), await read(2)];
+    const stats = database.stats.snapshot();
+    let last: Promise<unknown> | undefined;
+    await database.write(
+      async (tx) => {
+        await tx.query(valueOf(1));
+        void tx.queryWithNext(add(1, 1));
+        last = tx.queryLast(add(2, 1));
+        return await Promise.resolve();
+      },
+      { operation: "together" },
+    );
+    await last;
+    expect(await read(1)).toBe((before[0] ?? 0) + 1);
+    expect(await read(2)).toBe((before[1] ?? 0) + 1);
+    const { operations } = database.stats.since(stats);
+    expect(operations["together"]).toMatchObject({ statements: 3, roundTrips: 2, writes: 1 });
+  });
+
+  test("undo everything where one of them fails, the first thing that is sent included", async () => {
+    const before = await read(1);
+    for (const isFirst of [true, false]) {
+      const failing = database.write(async (tx) => {
+        if (!isFirst) await tx.query(add(1, 1));
+        tx.queryWithNext(add(1, 1)).catch(() => {});
+        tx.queryLast(divide).catch(() => {});
+      });
+      // oxlint-disable-next-line no-await-in-loop
+      await expect(failing).rejects.toMatchObject({ sqlState: "22012" });
+    }
+    expect(await read(1)).toBe(before);
+  });
+
+  test("do not run where the transaction does not begin", async () => {
+    const before = await read(1);
+    const never = database.write(
+      async (tx) => {
+        tx.queryLast(add(1, 1)).catch(() => {});
+        return await Promise.resolve();
+      },
+      { statementTimeoutMs: -1 },
+    );
+    await expect(never).rejects.toMatchObject({ sqlState: "22023" });
+    const sent = database.write(
+      async (tx) => {
+        tx.query(add(1, 1)).catch(() => {});
+        tx.queryLast(add(1, 1)).catch(() => {});
+        return await Promise.resolve();
+      },
+      { statementTimeoutMs: -1 },
+    );
+    await expect(sent).rejects.toMatchObject({ sqlState: "22023" });
+    expect(await read(1)).toBe(before);
+    expect(await database.one(valueOf(1))).toHaveLength(1);
+  });
+});
+
 describe("the counter", () => {
   test("counts transactions, statements and round trips by operation", async () => {
     await database.one(valueOf(1)); // a connection is there

@@ -95,6 +95,11 @@ export class OpenTransaction {
     this.#isOpen = false;
     // What is kept for the end must not run alone either.
     if (this.#phase === "beginning") await this.#beginning;
+    if (this.#beginFailed) {
+      const error = this.#first?.error;
+      for (const { reject } of this.#last.splice(0)) reject(error);
+      return failed(error);
+    }
     this.#waiting.push(...this.#last.splice(0));
     return (await this.#flush([commitStatement])) ?? failed(this.#first?.error);
   }

@@ -84,7 +84,7 @@ const rows: readonly Row[] = [
   },
 ];
 
-/** The run in short: floors, Parley on one and two replicas, and the best of the peers. */
+/** The run in short: floors, Parley on one and two replicas, and the best of the peers; empty where nothing of it was measured. */
 export function coreTable(look: Look): string {
   const lines = rows.flatMap(({ what, scenario, figure, ...names }) => {
     const cell = (name: string | undefined): string => {
@@ -96,6 +96,7 @@ export function coreTable(look: Look): string {
     const cells = [cell(names.floor), cell(names.here), cell(names.elsewhere), peer];
     return cells.every((each) => each === "") ? [] : [`| ${what} | ${cells.join(" | ")} |`];
   });
+  if (lines.length === 0) return "";
   return [
     "| | floor | Parley, same replica | another replica | best peer |",
     "| --- | ---: | ---: | ---: | ---: |",

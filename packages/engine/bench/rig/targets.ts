@@ -141,5 +141,6 @@ export function targetsTable(look: Look, all = false): string {
       met === measured.length ? "met" : met === 0 ? "**missed**" : "**missed by one**";
     return [`| ${what} | ${said} | ${verdict} |`];
   });
+  if (rows.length === 0) return "";
   return ["| target | figure | |", "| --- | ---: | --- |", ...rows].join("\n");
 }

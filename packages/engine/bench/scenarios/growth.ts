@@ -24,6 +24,8 @@ const fleets = { small: [1, 2, 4], full: [1, 2, 4, 8] };
 
 export const growth: Scenario = {
   name: "growth",
+  // Twenty turns a round, of which 10 % are to be seen.
+  rounds: 9,
   about: "what a turn costs in long chats, in large databases, and with more replicas",
   async run(options) {
     return [await byHistory(options), await byChats(options), await byReplicas(options)];

@@ -84,6 +84,8 @@ async function main(): Promise<void> {
   const startedAt = nowMs();
   const machine = describeMachine();
   const taken_at = new Date().toISOString();
+  const { processor, cores, memoryGiB, system, node } = machine;
+  say(`${cores} × ${processor}, ${memoryGiB} GiB, ${system}, Node ${node}\n`);
   const options: BenchOptions = {
     rounds: Number(values.rounds ?? 5),
     scenarioMsMax,

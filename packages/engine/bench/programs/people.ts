@@ -200,7 +200,9 @@ async function live({ atOnce, turns = Infinity, ms = Infinity, cold }: Wave): Pr
           firsts.push(first);
           mades.push(made);
           wholes.push(whole);
-        } catch {
+        } catch (error) {
+          // One of them says what it was; the table says how many.
+          if (failures === 0) process.stderr.write(`  a turn failed: ${String(error)}\n`);
           failures += 1;
         }
       }

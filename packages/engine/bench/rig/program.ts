@@ -34,6 +34,8 @@ export class Program implements Spender {
     this.name = name;
     this.#child = child;
     child.on("message", (message: Answer) => this.#onAnswer(message));
+    // Whoever asks is told by his call.
+    child.on("error", () => {});
     child.once("exit", (code, signal) => {
       for (const { reject } of this.#calls.values()) {
         reject(new Error(`the program ${name} ended with ${code ?? signal}`));
@@ -75,6 +77,7 @@ export class Program implements Spender {
   }
 
   async call<T = unknown>(name: string, input: unknown = null, msMax = answerMsMax): Promise<T> {
+    if (!this.#child.connected) throw new Error(`the program ${this.name} has ended`);
     const id = ++this.#lastId;
     const call = Promise.withResolvers<unknown>();
     this.#calls.set(id, call);
@@ -82,7 +85,9 @@ export class Program implements Spender {
       this.#calls.delete(id);
       call.reject(new Error(`${this.name} did not answer "${name}"`));
     }, msMax);
-    this.#child.send({ id, name, input } satisfies Call);
+    this.#child.send({ id, name, input } satisfies Call, (error) => {
+      if (error !== null) call.reject(error);
+    });
     try {
       return (await call.promise) as T;
     } finally {

@@ -79,4 +79,5 @@ async function bringUp({ start, onEnd }: Stage, { provider }: PeerSettings) {
 
 async function speaks(source: Program, chats: number): Promise<void> {
   await until("every chat speaks", async () => (await source.call<number>("speaking")) === chats);
+  await until("others can follow", async () => (await source.call<number>("resumable")) === chats);
 }

@@ -32,6 +32,9 @@ const context = createResumableStreamContext({
 const readChat = async (id) => JSON.parse((await store.get(`chat:${id}`)) ?? '{"messages":[]}');
 const saveChat = async (id, chat) => void (await store.set(`chat:${id}`, JSON.stringify(chat)));
 
+/** Chats that others can follow. */
+const resumable = new Set();
+
 const overHttp =
   provider === undefined
     ? null
@@ -78,13 +81,16 @@ async function post(id, request, response) {
       stream: result.stream,
       originalMessages: messages,
       generateMessageId: generateId,
-      onEnd: async (ended) =>
-        await saveChat(id, { messages: ended.messages, activeStreamId: null }),
+      onEnd: async (ended) => {
+        resumable.delete(id);
+        await saveChat(id, { messages: ended.messages, activeStreamId: null });
+      },
     }),
     async consumeSseStream({ stream }) {
       const streamId = generateId();
       await context.createNewResumableStream(streamId, () => stream);
       await saveChat(id, { messages, activeStreamId: streamId });
+      resumable.add(id);
     },
   });
   send(response, headers, body);
@@ -113,4 +119,4 @@ const url = await serve(async (request, response) => {
   else await resume(id, response);
 });
 
-answer({ url: () => url, ...source });
+answer({ url: () => url, resumable: () => resumable.size, ...source });

@@ -59,7 +59,7 @@ const rows: readonly Row[] = [
     what: "processor time of a turn, ms",
     scenario: "turns",
     figure: "CPU ms per turn",
-    floor: "floor: three commits",
+    floor: "floor: two commits",
     here,
     elsewhere: "Parley, streams elsewhere",
   },

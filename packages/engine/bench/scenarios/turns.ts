@@ -20,7 +20,7 @@ export const turns: Scenario = {
       const floor = await start("commits", { databaseUrl: cluster.databaseUrl });
       const owner = await cluster.replica({}, "owner");
       const edge = await cluster.replica({ env: { PARLEY_CAPACITY: "0" } }, "edge");
-      const name = "floor: three commits";
+      const name = "floor: two commits";
       const bare: Contender = {
         name,
         async measure() {

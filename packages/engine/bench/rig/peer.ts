@@ -44,7 +44,7 @@ export async function startPeers(
   settings: PeerSettings = {},
 ): Promise<{ peers: Peer[]; notes: string[] }> {
   if (!existsSync(installed)) {
-    const how = "`npm ci --ignore-scripts` in packages/engine/bench/peers brings them";
+    const how = "`npm install --ignore-scripts` in packages/engine/bench/peers brings them";
     return { peers: [], notes: [`No peers: ${how}.`] };
   }
   const peers: Peer[] = [];

@@ -51,6 +51,8 @@ export class Cluster {
   readonly #devices: Device[] = [];
   /** All that ever were, for the checks of what they leave behind. */
   readonly past: SimReplica[] = [];
+  /** Models say a short last word from now on, and ask nobody anything. */
+  isEnding = false;
   onStart: (host: string, process: SimProcess) => void = () => {};
   skewMsOf: (host: string) => number = () => 0;
 
@@ -79,6 +81,7 @@ export class Cluster {
       http: this.http,
       relay: this.relay,
       modelWeights: options.modelWeights,
+      isEnding: () => this.isEnding,
       onToolRun: options.onToolRun,
       onModelCall: options.onModelCall,
       onModelReply: options.onModelReply,

@@ -29,6 +29,8 @@ export interface Surroundings {
   readonly http: HttpNetwork;
   readonly relay: RelayNetwork;
   readonly modelWeights: Partial<ModelWeights>;
+  /** Whether users only look on: whatever runs has to come to its end. */
+  readonly isEnding: () => boolean;
   readonly onToolRun: (run: ToolRun) => void;
   readonly onModelCall: (process: SimProcess, request: ModelRequest) => void;
   readonly onModelReply: (request: ModelRequest, reply: ModelReply) => void;
@@ -129,6 +131,7 @@ export class SimReplica {
         process,
         rng: rng.fork(`models ${name}`),
         weights: this.#around.modelWeights,
+        isEnding: this.#around.isEnding,
         onCall: (request, manner) => {
           trace.add(name, `model ${request.model} ${manner}`);
           this.#around.onModelCall(process, request);

@@ -204,6 +204,7 @@ class Run {
     await this.#scheduler.run(this.#options.minutes * 60_000, failed);
     if (failed()) return;
     this.#trace.add("run", "everything heals");
+    this.#cluster.isEnding = true;
     this.#nemesis.stop();
     this.#stranger.rest();
     for (const user of this.#users) user.rest();

@@ -1,20 +1,14 @@
-import {
-  foldInto,
-  type FinishReason,
-  type LivePart,
-  type Part,
-  type Usage,
-} from "@parley/protocol";
-import { onAbort } from "../../src/lib/abort.ts";
-import {
+import type { FinishReason, LivePart, Part, Usage } from "@parley/protocol";
+import type {
   ModelError,
-  type ModelErrorOptions,
-  type ModelReply,
-  type ModelRequest,
+  ModelErrorOptions,
+  ModelReply,
+  ModelRequest,
 } from "../../src/models/model-port.ts";
 import { ScriptedModels } from "../../test/scripted-models.ts";
 import type { SimProcess } from "../process.ts";
 import type { Rng } from "../rng.ts";
+import { modelError, Speaker, tokensIn } from "./speaker.ts";
 
 /** How a model may take a call. */
 const manners = {
@@ -27,6 +21,8 @@ const manners = {
   huge: 2,
   cut_off: 2,
   empty: 1,
+  // Only when a run comes to its end.
+  brief: 0,
 } as const;
 
 export type ModelWeights = Readonly<Record<keyof typeof manners, number>>;
@@ -34,11 +30,20 @@ export type ModelWeights = Readonly<Record<keyof typeof manners, number>>;
 /** Providers that say nothing are given up on by the adapter; here it happens sooner, since nothing else would be seen. */
 const silenceMs = 12_000;
 
+/** What is said where JSON was asked for: right, nearly right, or nothing like it. */
+const forms = {
+  '{"n": 7}': 5,
+  'Here it is:\n```json\n{"n": 12}\n```': 2,
+  '{"n": "seven"}': 2,
+  '{"n": 1.5}': 1,
+  '{"n": 3, "more": true}': 1,
+  "[]": 1,
+  '{"n": ': 1,
+  "I would rather not.": 1,
+} as const;
+
 const retryable = ["overloaded", "rate_limit", "timeout", "network", "server"] as const;
 const final = ["auth", "invalid_request", "content_filter", "quota", "context_overflow"] as const;
-
-/** Tools that wait for somebody. */
-const asksPeople: ReadonlySet<string> = new Set(["deploy", "ask"]);
 
 /** What each costs, in US dollars per million tokens. */
 export const simPrices = {
@@ -53,6 +58,8 @@ export interface SimModelsOptions {
   readonly process: SimProcess;
   readonly rng: Rng;
   readonly weights?: Partial<ModelWeights>;
+  /** Whether the run comes to its end: every answer is then a short last word. */
+  readonly isEnding: () => boolean;
   readonly onCall?: (request: ModelRequest, manner: string) => void;
   readonly onReply?: (request: ModelRequest, reply: ModelReply) => void;
 }
@@ -74,7 +81,8 @@ export class SimModels extends ScriptedModels {
   ): Promise<ModelReply> {
     const rng = this.#options.rng.fork(`call ${++this.#calls}`);
     const speaker = new Speaker(request, onPart, this.#options.process, rng);
-    const manner = mannerOf(request, rng, { ...manners, ...this.#options.weights });
+    const weights = { ...manners, ...this.#options.weights };
+    const manner = this.#options.isEnding() ? "brief" : mannerOf(request, rng, weights);
     this.#options.onCall?.(request, manner);
     const meant = await perform(manner, speaker, rng);
     const finish_reason = speaker.isCut ? "length" : meant;
@@ -103,15 +111,6 @@ function usageOf({ messages, output_tokens_max }: ModelRequest, said: readonly P
   };
 }
 
-/** Room for what comes at once: a word of the longest, some calls. */
-const tokensLeftOver = 120;
-
-/** Four letters to a token, as it is with English; pictures count a little. */
-function tokensIn(parts: readonly Part[]): number {
-  const counted = parts.map((part) => (part.type === "file" ? { type: part.type } : part));
-  return Math.ceil(JSON.stringify(counted).length / 4);
-}
-
 function mannerOf(request: ModelRequest, rng: Rng, weights: ModelWeights): keyof typeof manners {
   if (request.purpose === "compaction") {
     return rng.weighted({ ...weights, tools: 0, empty: 0, cut_off: 0 });
@@ -127,8 +126,12 @@ async function perform(manner: keyof typeof manners, it: Speaker, rng: Rng): Pro
   await it.wait(rng.exponential(60));
   switch (manner) {
     case "talk":
-      if (it.isAskedForForm) await it.fillIn(rng);
+      if (it.isAskedForForm) await it.fillIn(rng.weighted(forms), rng.exponential(60));
       else await it.talk(rng.int(1, 25), 60);
+      return "stop";
+    case "brief":
+      if (it.isAskedForForm) await it.fillIn('{"n": 1}', 60);
+      else await it.talk(rng.int(1, 3), 60);
       return "stop";
     case "slow":
       await it.talk(rng.int(5, 20), 900);
@@ -149,7 +152,7 @@ async function perform(manner: keyof typeof manners, it: Speaker, rng: Rng): Pro
     case "silent":
       if (rng.chance(0.5)) await it.talk(rng.int(1, 6), 60);
       await it.wait(silenceMs);
-      throw error("stream_silence", true);
+      throw modelError("stream_silence", true);
     case "tools":
       if (rng.chance(0.4)) await it.talk(rng.int(1, 5), 60);
       for (let i = rng.pick([1, 1, 1, 2, 3]); i > 0; i--) {
@@ -165,147 +168,5 @@ async function perform(manner: keyof typeof manners, it: Speaker, rng: Rng): Pro
 function failure(rng: Rng, again: boolean): ModelError {
   const kind = rng.pick<ModelErrorOptions["kind"]>(again ? retryable : final);
   const retryAfter = kind === "rate_limit" && rng.chance(0.5) ? rng.int(500, 5_000) : undefined;
-  return error(kind, again, retryAfter);
-}
-
-function error(
-  kind: ModelErrorOptions["kind"],
-  retryable: boolean,
-  retry_after_ms?: number,
-): ModelError {
-  const message = `simulated: ${kind}`;
-  const after = retry_after_ms === undefined ? {} : { retry_after_ms };
-  return new ModelError({ kind, message, retryable, provider: "sim", ...after });
-}
-
-/** Says things a little at a time; an abort ends it. */
-class Speaker {
-  readonly parts: Part[] = [];
-  /** It had more to say. */
-  isCut = false;
-  readonly #request: ModelRequest;
-  readonly #onPart: (live: LivePart) => void;
-  readonly #process: SimProcess;
-  readonly #rng: Rng;
-
-  constructor(
-    request: ModelRequest,
-    onPart: (live: LivePart) => void,
-    process: SimProcess,
-    rng: Rng,
-  ) {
-    this.#request = request;
-    this.#onPart = onPart;
-    this.#process = process;
-    this.#rng = rng;
-  }
-
-  async wait(ms: number): Promise<void> {
-    const { signal } = this.#request;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const timer = this.#process.timer(ms, "model", resolve);
-    const off = onAbort(signal, () => reject(error("cancelled", false)));
-    try {
-      await promise;
-    } finally {
-      timer.cancel();
-      off();
-    }
-  }
-
-  async talk(words: number, pauseMs: number, wordChars = 4): Promise<void> {
-    const index = this.parts.length;
-    let text = "";
-    for (let i = 0; i < words; i++) {
-      if (this.#isFull()) break;
-      const delta = `${this.#rng.int(0, 35).toString(36).repeat(wordChars)} `;
-      text += delta;
-      this.#live({ type: "text", index, delta });
-      // Some come in one piece of the network, most with a pause between them.
-      // oxlint-disable-next-line no-await-in-loop
-      if (this.#rng.chance(0.8)) await this.wait(this.#rng.exponential(pauseMs));
-    }
-    this.#live({ type: "text", index, text });
-  }
-
-  /** As much was said as is paid for: the provider cuts the reply here. */
-  #isFull(): boolean {
-    const most = this.#request.output_tokens_max;
-    this.isCut ||= most !== undefined && tokensIn(this.parts) > most - tokensLeftOver;
-    return this.isCut;
-  }
-
-  get isAskedForForm(): boolean {
-    return (this.#request.response_format ?? null) !== null;
-  }
-
-  /** What was asked for as JSON: right, nearly right, or nothing like it. */
-  async fillIn(rng: Rng): Promise<void> {
-    const index = this.parts.length;
-    const text = rng.weighted({
-      '{"n": 7}': 5,
-      'Here it is:\n```json\n{"n": 12}\n```': 2,
-      '{"n": "seven"}': 2,
-      '{"n": 1.5}': 1,
-      '{"n": 3, "more": true}': 1,
-      "[]": 1,
-      '{"n": ': 1,
-      "I would rather not.": 1,
-    });
-    this.#live({ type: "text", index, delta: text });
-    await this.wait(rng.exponential(60));
-    this.#live({ type: "text", index, text });
-  }
-
-  async call(n: number): Promise<void> {
-    const tool = this.#toolToCall();
-    const index = this.parts.length;
-    // Some providers give the same ids again and again.
-    const tool_call_id = this.#rng.chance(0.2) ? `call_${n}` : `call_${this.#rng.int(0, 1e9)}`;
-    const input = inputOf(tool.name, this.#rng, agentsIn(this.#request));
-    const input_delta = JSON.stringify(input);
-    this.#live({ type: "tool-call", index, tool_call_id, tool_name: tool.name, input_delta });
-    await this.wait(this.#rng.exponential(40));
-    this.#live({ type: "tool-call", index, tool_call_id, tool_name: tool.name, input });
-  }
-
-  /** What people are asked about comes more often than one tool of many. */
-  #toolToCall(): ModelRequest["tools"][number] {
-    const { tools } = this.#request;
-    const asking = tools.filter(({ name }) => asksPeople.has(name));
-    return this.#rng.pick(asking.length > 0 && this.#rng.chance(0.5) ? asking : tools);
-  }
-
-  #live(part: LivePart): void {
-    foldInto(this.parts, part);
-    this.#onPart(part);
-  }
-}
-
-/** Ids of sub-agents, as the model has been told of them. */
-function agentsIn({ messages }: ModelRequest): string[] {
-  const said = JSON.stringify(messages.filter(({ role }) => role === "tool"));
-  return [...said.matchAll(/[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f-]{22}/g)].map(([id]) => id);
-}
-
-function inputOf(
-  tool: string,
-  rng: Rng,
-  agents: readonly string[],
-): Record<string, string | number> {
-  const id = agents.length === 0 ? "00000000-0000-7000-8000-000000000000" : rng.pick(agents);
-  switch (tool) {
-    case "spawn_agent":
-      return { prompt: `work ${rng.int(0, 1e6)}` };
-    case "wait_agents":
-      return { timeout_seconds: rng.int(0, 20) };
-    case "message_agent":
-      return { id, content: `more ${rng.int(0, 1e6)}` };
-    case "stop_agent":
-      return { id };
-    case "list_agents":
-      return {};
-    default:
-      return { n: rng.int(0, 1e6) };
-  }
+  return modelError(kind, again, retryAfter);
 }

@@ -10,6 +10,7 @@ import { Ending } from "./ending.ts";
 import { Nemesis } from "./faults/nemesis.ts";
 import { replaceGlobals } from "./globals.ts";
 import type { SimOptions } from "./options.ts";
+import { isFoundBy } from "./mutations/mutation.ts";
 import { planOf, standingOf } from "./plan.ts";
 import { createRng } from "./rng.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -191,10 +192,11 @@ class Run {
 
   async #phases(): Promise<void> {
     const { mutation } = this.#options;
+    const { violations } = this.#verdict;
     const failed = (): boolean =>
       mutation === undefined
-        ? this.#verdict.violations.length > 0
-        : this.#verdict.has(mutation.checker);
+        ? violations.length > 0
+        : violations.some((violation) => isFoundBy(mutation, violation));
     for (const host of this.#cluster.hosts) this.#cluster.start(host);
     await this.#scheduler.run(warmUpMs, failed);
     for (const user of this.#users) user.start();

@@ -58,10 +58,6 @@ export class Verdict {
     this.#onViolation(violation);
   }
 
-  has(checker: CheckerName): boolean {
-    return this.violations.some((violation) => violation.checker === checker);
-  }
-
   fail(checker: CheckerName, message: string): void {
     this.check(checker, false, () => message);
   }

@@ -1,5 +1,6 @@
 import { runCampaign, type RunOrder } from "../campaign.ts";
 import type { Violation } from "../checkers/verdict.ts";
+import { isFoundBy } from "./mutation.ts";
 import { mutationOf, mutations } from "./mutations.ts";
 import { pinnedSeeds } from "./pinned.ts";
 
@@ -41,8 +42,9 @@ export async function hunt(options: HuntOptions): Promise<string[]> {
       orders.splice(0, orders.findIndex((order) => left.has(order.mutation ?? "")) + 1).at(-1) ??
       null,
     onFinished: ({ order, result }) => {
-      const { name, checker } = mutationOf(order.mutation ?? "");
-      const violation = result.violations.find((found) => found.checker === checker);
+      const mutation = mutationOf(order.mutation ?? "");
+      const { name } = mutation;
+      const violation = result.violations.find((found) => isFoundBy(mutation, found));
       if (violation === undefined || !left.delete(name)) return;
       options.onFound?.({ name, seed: order.seed, violation });
     },

@@ -48,3 +48,19 @@ export function restoreFunction(name: string): string {
       drop table kept;
     end $restore$`;
 }
+
+/** How often a piece of a stream arrives that has an event of this type, on either transport. */
+export function arriving(
+  type: string,
+  times: (site: MutationSite, has: (type: string) => boolean) => number,
+): NonNullable<Mutation["install"]> {
+  return (site) => {
+    const over = (named: (type: string) => string) => (chunk: Buffer) => {
+      const has = (wanted: string): boolean => chunk.includes(named(wanted));
+      return has(type) ? Array.from({ length: times(site, has) }, () => chunk) : [chunk];
+    };
+    const { http } = site.cluster;
+    http.onChunk = over((name) => `event: ${name}\n`);
+    http.sockets.onChunk = over((name) => `"type":"${name}",`);
+  };
+}

@@ -1,5 +1,5 @@
 import type { Mirror } from "../checkers/mirror.ts";
-import type { CheckerName } from "../checkers/verdict.ts";
+import type { CheckerName, Violation } from "../checkers/verdict.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Backend } from "../database/backend.ts";
 import type { SimOptions } from "../options.ts";
@@ -19,6 +19,8 @@ export interface MutationSite {
 export interface Mutation {
   readonly name: string;
   readonly checker: CheckerName;
+  /** Which of its checks: what that says. Absent: any. */
+  readonly says?: RegExp;
   /** The invariant of docs/spec.md that it breaks. */
   readonly breaks: string;
   readonly install?: (site: MutationSite) => void;
@@ -26,6 +28,11 @@ export interface Mutation {
   readonly alter?: { readonly apply: string; readonly undo: string };
   /** What makes it show soon. */
   readonly options?: Partial<
-    Pick<SimOptions, "withoutFaults" | "onlyFaults" | "replicas" | "models">
+    Pick<SimOptions, "minutes" | "withoutFaults" | "onlyFaults" | "replicas" | "models">
   >;
+}
+
+/** Whether this is what the mutation must be found by. */
+export function isFoundBy({ checker, says }: Mutation, violation: Violation): boolean {
+  return violation.checker === checker && (says?.test(violation.message) ?? true);
 }

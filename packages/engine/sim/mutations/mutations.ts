@@ -1,5 +1,6 @@
-import { both, mutateFunction, restoreFunction, rewriting, sometimes } from "./means.ts";
+import { arriving, both, mutateFunction, restoreFunction, rewriting, sometimes } from "./means.ts";
 import type { Mutation, MutationSite } from "./mutation.ts";
+import { particularMutations } from "./particular.ts";
 import { useMutations } from "./uses.ts";
 
 const columnsOfChat = `(jsonb_populate_record(chats, coalesce((
@@ -49,24 +50,18 @@ function awayForLong({ cluster, scheduler, rng }: MutationSite): void {
 
 export const mutations: readonly Mutation[] = [
   ...useMutations,
+  ...particularMutations,
   {
     name: "stream repeats itself",
     checker: "delivery",
     breaks: "1: none twice",
-    install: (site) => {
-      const again = sometimes(site, 0.2);
-      site.cluster.http.onChunk = (chunk) =>
-        chunk.includes("event: message\n") && again() ? [chunk, chunk] : [chunk];
-    },
+    install: arriving("message", ({ rng }) => (rng.chance(0.3) ? 2 : 1)),
   },
   {
     name: "stream loses a state",
     checker: "convergence",
     breaks: "1: ends with exactly the database's history",
-    install: ({ cluster }) => {
-      cluster.http.onChunk = (chunk) =>
-        chunk.includes("event: status\n") && !chunk.includes("event: ready\n") ? [] : [chunk];
-    },
+    install: arriving("status", (_site, has) => (has("ready") ? 1 : 0)),
     options: { onlyFaults: [] },
   },
   {
@@ -91,7 +86,8 @@ export const mutations: readonly Mutation[] = [
         (chat_id uuid, process text, runner_id text, worker_id text, primary key (chat_id, process))`,
       undo: `drop table if exists parley_sim.believed`,
     },
-    options: { onlyFaults: [], replicas: 3, models: { slow: 100, talk: 5 } },
+    // Work has to be lost and found while models are slow: none is when users only look on.
+    options: { minutes: 3, onlyFaults: [], replicas: 3, models: { slow: 100, talk: 5 } },
   },
   {
     name: "promotion clears the queue",
@@ -118,11 +114,7 @@ export const mutations: readonly Mutation[] = [
     name: "stream loses parts",
     checker: "parts",
     breaks: "5: live parts are contiguous",
-    install: (site) => {
-      const lost = sometimes(site, 0.1);
-      site.cluster.http.onChunk = (chunk) =>
-        chunk.includes("event: message_part\n") && lost() ? [] : [chunk];
-    },
+    install: arriving("message_part", ({ rng }) => (rng.chance(0.1) ? 0 : 1)),
   },
   {
     name: "somebody writes around the machine",

@@ -1,36 +1,29 @@
-import { Query, type QueryResult } from "pg";
+import { Query } from "pg";
+import {
+  Prepared,
+  type BatchAnswer,
+  type BatchStatement,
+  type RowDescription,
+  type Types,
+  type Wire,
+} from "./prepared.ts";
 
-/** What one statement of a batch came to. Whatever stands behind one that failed was not run, and fails with it. */
-export type BatchAnswer =
-  | { readonly ok: true; readonly result: QueryResult }
-  | { readonly ok: false; readonly error: unknown };
-
-export interface BatchStatement {
-  readonly name: string;
-  readonly text: string;
-  readonly values: unknown[];
-}
+export type { BatchAnswer, BatchStatement } from "./prepared.ts";
 
 /** What the driver's queries are told by its client; its types leave these out. */
 interface QueryHandlers {
   name: string | undefined;
   text: string | undefined;
-  callback: (error: unknown, result?: QueryResult) => void;
+  callback: (error: unknown) => void;
   /** The client gives it the parsers of its connection. */
-  readonly _result: { _types: unknown };
+  readonly _result: { readonly _types: Types };
   submit(wire: Wire): Error | null;
-  handleRowDescription(message: unknown): void;
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, wire: Wire): void;
-  handleEmptyQuery(wire: Wire): void;
+  handleRowDescription(message: RowDescription): void;
+  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void;
+  handleCommandComplete(message: { readonly text: string }): void;
+  handleEmptyQuery(): void;
   handleError(error: unknown, wire: Wire): void;
-  handleReadyForQuery(wire: Wire): void;
-}
-
-interface Wire {
-  readonly submittedNamedStatements: Record<string, string>;
-  readonly stream: { cork?(): void; uncork?(): void };
-  sync(): void;
+  handleReadyForQuery(): void;
 }
 
 const DriverQuery = Query as unknown as new (
@@ -43,17 +36,14 @@ const DriverQuery = Query as unknown as new (
  * out with what follows it, which never runs outside of the transaction, and COMMIT with what it commits. It is one
  * write to the socket and one entry in the driver's queue.
  *
- * The driver knows one statement to a Sync. This is a query of its own kind that hands what it is told on to the one
- * whose turn it is.
+ * The driver knows one statement to a Sync. This is a query of its own kind that hands what it is told on to the
+ * statement whose turn it is.
  */
 export class Batch extends DriverQuery {
-  readonly #queries: QueryHandlers[];
-  readonly #answers: (BatchAnswer | null)[];
+  readonly #statements: readonly Prepared[];
   readonly #done: (answers: readonly BatchAnswer[]) => void;
   #at = 0;
   #over = false;
-  /** The driver has refused a statement: it and what stands behind it were not sent. */
-  #refused: { readonly error: unknown } | null = null;
 
   constructor(
     statements: readonly BatchStatement[],
@@ -63,28 +53,14 @@ export class Batch extends DriverQuery {
     if (first === undefined) throw new Error("an empty batch");
     super(first, (error) => this.#settle(error));
     this.#done = done;
-    this.#answers = statements.map(() => null);
-    this.#queries = statements.map(
-      (statement, at) =>
-        new DriverQuery(statement, (error, result) => {
-          this.#answers[at] ??=
-            error || result === undefined ? { ok: false, error } : { ok: true, result };
-        }),
-    );
+    this.#statements = statements.map((statement) => new Prepared(statement));
   }
 
   override submit(wire: Wire): null {
-    const withoutSync = Object.create(wire, { sync: { value: () => {} } }) as Wire;
     wire.stream.cork?.();
     try {
-      for (const [at, query] of this.#queries.entries()) {
-        query._result._types = this._result._types;
-        const error = query.submit(withoutSync);
-        const refused = error ?? refusalIn(this.#answers[at]);
-        if (refused === null) continue;
-        this.#refused = { error: refused };
-        break;
-      }
+      // Behind one that the driver refuses nothing is sent.
+      this.#statements.every((statement) => statement.send(wire));
       wire.sync();
     } finally {
       wire.stream.uncork?.();
@@ -92,29 +68,25 @@ export class Batch extends DriverQuery {
     return null;
   }
 
-  override handleRowDescription(message: unknown): void {
-    this.#queries[this.#at]?.handleRowDescription(message);
+  override handleRowDescription(message: RowDescription): void {
+    this.#statements[this.#at]?.described(message, this._result._types);
   }
 
-  override handleDataRow(message: unknown): void {
-    this.#queries[this.#at]?.handleDataRow(message);
+  override handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
+    this.#statements[this.#at]?.row(fields);
   }
 
-  override handleCommandComplete(message: unknown, wire: Wire): void {
-    this.#queries[this.#at]?.handleCommandComplete(message, wire);
-    this.#next(wire);
+  override handleCommandComplete({ text }: { readonly text: string }): void {
+    this.#next(text);
   }
 
-  override handleEmptyQuery(wire: Wire): void {
-    this.#queries[this.#at]?.handleEmptyQuery(wire);
-    this.#next(wire);
+  override handleEmptyQuery(): void {
+    this.#next("");
   }
 
   override handleError(error: unknown, wire: Wire): void {
     // What was to be prepared behind the error was skipped, too.
-    for (const { name = "" } of this.#queries.slice(this.#at)) {
-      delete wire.submittedNamedStatements[name];
-    }
+    for (const statement of this.#statements.slice(this.#at)) statement.forget(wire);
     this.callback(error);
   }
 
@@ -123,10 +95,10 @@ export class Batch extends DriverQuery {
   }
 
   /** The client takes down what was prepared under the name and text that it finds here. */
-  #next(wire: Wire): void {
-    this.#queries[this.#at]?.handleReadyForQuery(wire);
+  #next(tag: string): void {
+    this.#statements[this.#at]?.complete(tag);
     this.#at += 1;
-    const { name, text } = this.#queries[this.#at] ?? {};
+    const { name, text } = this.#statements[this.#at] ?? {};
     this.name = name;
     this.text = text;
   }
@@ -134,11 +106,9 @@ export class Batch extends DriverQuery {
   #settle(error: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    const cause = error ?? this.#refused?.error ?? new Error("a statement was left unanswered");
-    this.#done(this.#answers.map((answer) => answer ?? { ok: false, error: cause }));
+    const answers = this.#statements.map(({ answer }) => answer);
+    const refused = answers.find((answer) => answer?.ok === false);
+    const cause = error ?? refused?.error ?? new Error("a statement was left unanswered");
+    this.#done(answers.map((answer) => answer ?? { ok: false, error: cause }));
   }
-}
-
-function refusalIn(answer: BatchAnswer | null | undefined): unknown {
-  return answer?.ok === false ? answer.error : null;
 }

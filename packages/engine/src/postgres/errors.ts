@@ -124,6 +124,20 @@ export function isStalePlan(error: unknown): boolean {
   return cause?.code === featureNotSupported && cause.routine === "RevalidateCachedQuery";
 }
 
+/**
+ * A pooler has prepared a statement anew, on a server connection that never saw it, after its table was altered: the
+ * driver says then what the server says where it notices itself.
+ */
+export class ColumnsChanged extends Error {
+  readonly severity = "ERROR";
+  readonly code = featureNotSupported;
+  readonly routine = "RevalidateCachedQuery";
+
+  constructor(statement: string) {
+    super(`the columns of ${statement} have changed since it was prepared`);
+  }
+}
+
 /** What goes away by itself: see PostgreSQL's appendix "Error Codes". */
 const transientStates = new Set([
   "40001", // serialization_failure

@@ -1,4 +1,3 @@
-import type { QueryResult } from "pg";
 import { assert } from "../lib/assert.ts";
 import type { BatchAnswer, BatchStatement } from "./batch.ts";
 import { sqlState } from "./errors.ts";
@@ -14,7 +13,7 @@ const consequences: ReadonlySet<string | undefined> = new Set([
 
 interface Sent {
   readonly statement: BatchStatement;
-  readonly resolve: (rows: QueryResult["rows"]) => void;
+  readonly resolve: (rows: unknown[]) => void;
   readonly reject: (error: unknown) => void;
 }
 

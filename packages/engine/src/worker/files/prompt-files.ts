@@ -6,7 +6,8 @@ import type { PromptMessage } from "../../models/model-port.ts";
 import { readChatFiles } from "../../store/files.ts";
 import type { TaskContext } from "../tasks/context.ts";
 import { patiently } from "../tasks/patiently.ts";
-import { isUpload, planFiles, uploadsIn, type FilePlan, type UploadedPart } from "./plan.ts";
+import type { Prompt } from "../tasks/prompt.ts";
+import { isUpload, planFiles, type FilePlan, type UploadedPart } from "./plan.ts";
 
 type FilesContext = Parameters<typeof patiently>[0] &
   Pick<TaskContext, "database" | "files"> & {
@@ -19,9 +20,8 @@ type FilesContext = Parameters<typeof patiently>[0] &
  */
 export async function withFiles(
   ctx: FilesContext,
-  messages: readonly PromptMessage[],
+  { messages, uploads }: Prompt,
 ): Promise<readonly PromptMessage[]> {
-  const uploads = uploadsIn(messages);
   if (uploads.length === 0) return messages;
   return await patiently(ctx, "worker.prompt_files", async () => {
     const ids = [...new Set(uploads.map(({ file_id }) => file_id))];

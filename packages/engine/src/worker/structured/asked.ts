@@ -19,7 +19,8 @@ export function askedOf(
   context: readonly MessageRow[],
   turnMessageId: number | null,
 ): Asked | null {
-  const turn = context.filter(({ id }) => id >= (turnMessageId ?? 0));
+  // Oldest first: the turn is the end of it, however much was said before.
+  const turn = context.slice(context.findLastIndex(({ id }) => id < (turnMessageId ?? 0)) + 1);
   const asking = turn.findLast(({ role, response_format }) => role === "user" && response_format);
   if (!asking?.response_format) return null;
   const told = turn.filter(isRepairNote).length;

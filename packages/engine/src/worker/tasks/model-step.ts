@@ -7,7 +7,6 @@ import {
   ModelError,
   type ModelReply,
   type ModelRequest,
-  type PromptMessage,
   type ToolSpec,
 } from "../../models/model-port.ts";
 import { modelAfter, switchMs } from "../../models/fallback.ts";
@@ -31,6 +30,7 @@ import { patiently } from "./patiently.ts";
 import { episodeName, openCallsOf } from "./partial.ts";
 import { chargedUsage, upTo } from "./spending.ts";
 import { timeLimitReached, TimeIsUp, withinTurn } from "./turn-time.ts";
+import { promptOf } from "./prompt.ts";
 import { executionOf } from "./tool-plan.ts";
 import { calledModel, replyModels, triesOf } from "./routing.ts";
 import { modelOf, type Transcript } from "./transcript.ts";
@@ -68,7 +68,7 @@ async function call(
 ): Promise<ModelReply> {
   const request = requestOf(ctx, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
-  request.messages = await withFiles(ctx, request.messages);
+  request.messages = await withFiles(ctx, promptOf(transcript.context));
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
   let spoke = false;
@@ -227,17 +227,12 @@ function requestOf(ctx: TaskContext, transcript: Transcript, tools: ChatTools): 
     reasoning_effort,
     settings,
     system_prompt: row.system_prompt,
-    messages: transcript.context.map(promptMessage),
+    messages: promptOf(transcript.context).messages,
     tools: offersOf(tools, row, model),
     response_format: askedOf(transcript.context, row.turn_message_id)?.format ?? null,
     used_call_ids: transcript.usedCallIds,
     signal,
   };
-}
-
-function promptMessage({ role, parts, finish_reason, model }: PromptMessage): PromptMessage {
-  // The model of a user's message is the one that was asked for, not one that wrote it.
-  return { role, parts, finish_reason, model: role === "assistant" ? model : null };
 }
 
 function repairOf({ parts }: ModelReply): NewMessage | null {

@@ -4,6 +4,7 @@ import type { ReadTx } from "../../postgres/sql.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
 import { settingsOver } from "../../domain/model-settings.ts";
 import { carriedInto } from "../compaction/mark.ts";
+import { carryPrompt } from "./prompt.ts";
 import { readContext, readUsedCallIds } from "../../store/messages.ts";
 
 /** The history as a model may see it, at one history version: what the next step is decided from and made of. */
@@ -50,14 +51,25 @@ export function extended(
   );
   const used =
     fresh.length === 0 ? transcript.usedCallIds : new Set([...transcript.usedCallIds, ...fresh]);
-  const context = [...transcript.context, ...messages.filter((m) => m.visibility !== "user")];
-  const boundary = context.findLastIndex((message) => message.is_boundary);
+  const seen = messages.filter((message) => message.visibility !== "user");
   return {
     history_version: historyVersion,
-    context: context.slice(Math.max(0, boundary)),
+    context: grownContext(transcript.context, seen),
     calls,
     usedCallIds: used,
   };
+}
+
+/** A context begins at its newest boundary: only what is new can move that. */
+function grownContext(
+  before: readonly MessageRow[],
+  fresh: readonly MessageRow[],
+): readonly MessageRow[] {
+  const boundary = fresh.findLastIndex((message) => message.is_boundary);
+  if (boundary !== -1) return fresh.slice(boundary);
+  const context = [...before, ...fresh];
+  carryPrompt(before, context, fresh);
+  return context;
 }
 
 /** What the turn is to be answered with. */

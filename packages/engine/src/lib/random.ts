@@ -12,7 +12,7 @@ export interface Random {
 
 /** Cryptographically strong; fit for tokens. */
 export function systemRandom(clock: Pick<Clock, "now">): Random {
-  const bytes = (n: number): Uint8Array => randomFillSync(new Uint8Array(n));
+  const bytes = pooledBytes();
   return {
     uuid: uuidSource(clock, bytes),
     float() {
@@ -20,6 +20,26 @@ export function systemRandom(clock: Pick<Clock, "now">): Random {
       return bits53(b);
     },
     bytes,
+  };
+}
+
+/** Asked of the system at once, for many ids: a call costs more than its bytes. */
+const poolBytes = 4_096;
+
+function pooledBytes(): (n: number) => Uint8Array {
+  const pool = new Uint8Array(poolBytes);
+  let used = poolBytes;
+  return (n) => {
+    if (n > poolBytes) return randomFillSync(new Uint8Array(n));
+    if (used + n > poolBytes) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    const given = pool.slice(used, used + n);
+    // Nothing that was given out, a token say, stays here.
+    pool.fill(0, used, used + n);
+    used += n;
+    return given;
   };
 }
 

@@ -131,6 +131,8 @@ test("the answer to the API's commit is lost: the reserved runner looks, and dri
   const replica = await cluster.replica({ settings: proxy.settings, worker });
   const id = await replica.create("first");
   await cluster.untilIdle(id);
+  // The turn's own commit has been answered: the next one is the message's.
+  await noRunners(replica);
   proxy.loseNextCommitAnswer();
   await expect(replica.send(id, "second")).rejects.toMatchObject({ code: "commit_unknown" });
   const row = await replica.passTime(

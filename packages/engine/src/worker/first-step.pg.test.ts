@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createDatabaseProxy } from "../../test/database-proxy.ts";
+import { eventually } from "../../test/eventually.ts";
 import { Cluster, type Replica } from "../../test/replica.ts";
 import { calls, fails, hangs, says } from "../../test/scripted-models.ts";
 import { diff } from "../postgres/stats.ts";
@@ -202,6 +203,8 @@ describe("between the commit and the call", () => {
     const proxy = await createDatabaseProxy(cluster.settings);
     const dies = await cluster.replica({ settings: proxy.settings });
     const id = await chatWithTurns(dies);
+    // The turn's own commit has been answered: the next one is the message's.
+    await eventually("the first turn is over here, too", () => dies.worker.stats().runners === 0);
     const before = dies.models.requests.length;
     const survivor = await cluster.replica();
     // Committed, and who did it never hears of it.

@@ -36,6 +36,8 @@ describe("every code", () => {
       new httpErrors.InvalidRequest("no"),
       new httpErrors.MalformedJson("no"),
       new httpErrors.PayloadTooLarge("It", 1),
+      new httpErrors.HeadersTooLarge(1),
+      new httpErrors.RequestTimeout(1),
       new httpErrors.Unauthorized(),
       new httpErrors.Forbidden("no"),
       new httpErrors.NotFound(),

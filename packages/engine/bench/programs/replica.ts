@@ -53,20 +53,24 @@ const collections = new GCProfiler();
 let allocatedFrom = 0;
 let profiling: Session | null = null;
 let waitingMax = 0;
-let [samples, samplesWaiting] = [0, 0];
-let waitingSince: number | null = null;
-let waitingMsMax = 0;
+let [samples, samplesUsedUp] = [0, 0];
+let usedUpSince: number | null = null;
+let usedUpMsMax = 0;
+const waitedMsMax = { work: 0, upkeep: 0 };
+engine.database.stats.onWait((lane, ms) => {
+  waitedMsMax[lane] = Math.max(waitedMsMax[lane], ms);
+});
 let sampling: NodeJS.Timeout | null = null;
 
 function sample(): void {
-  const { waiting } = engine.database.stats.pool();
+  const { size, used, waiting } = engine.database.stats.pool();
   waitingMax = Math.max(waitingMax, waiting);
   samples += 1;
-  if (waiting > 0) samplesWaiting += 1;
-  if (waiting === 0) waitingSince = null;
+  if (used < size) usedUpSince = null;
   else {
-    waitingSince ??= nowMs();
-    waitingMsMax = Math.max(waitingMsMax, nowMs() - waitingSince);
+    samplesUsedUp += 1;
+    usedUpSince ??= nowMs();
+    usedUpMsMax = Math.max(usedUpMsMax, nowMs() - usedUpSince);
   }
 }
 
@@ -84,14 +88,19 @@ answer({
   say: (text: string) => models.say(text),
   stop: () => models.stop(),
   watchPool() {
-    waitingMax = waitingMsMax = samples = samplesWaiting = 0;
-    waitingSince = null;
+    waitingMax = usedUpMsMax = samples = samplesUsedUp = 0;
+    waitedMsMax.work = waitedMsMax.upkeep = 0;
+    usedUpSince = null;
     sampling = setInterval(sample, 5);
   },
-  /** Since then: the most that waited for a connection, and the longest time in which always something did, and the share of all. */
+  /**
+   * Since then: the most that waited for a connection, and how long the longest waits were; the longest time in which no
+   * connection was free, and the share of all.
+   */
   pool() {
     if (sampling !== null) clearInterval(sampling);
-    return { waitingMax, waitingMsMax, waitingShare: samplesWaiting / Math.max(1, samples) };
+    const usedUpShare = samplesUsedUp / Math.max(1, samples);
+    return { waitingMax, waitedMsMax, usedUpMsMax, usedUpShare };
   },
   memory() {
     globalThis.gc?.();

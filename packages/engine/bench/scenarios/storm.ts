@@ -55,10 +55,12 @@ export const storm: Scenario = {
           "first part p99 ms": Math.max(...waves.map(({ first }) => first.p99)),
           "turns/s": done / (waves.reduce((sum, wave) => sum + wave.ms, 0) / 1000),
           "waiting for a connection, most": Math.max(...pools.map(({ waitingMax }) => waitingMax)),
-          "pool used up for ms, longest": Math.max(
-            ...pools.map(({ waitingMsMax }) => waitingMsMax),
+          "work waited ms, longest": Math.max(...pools.map(({ waitedMsMax }) => waitedMsMax.work)),
+          "upkeep waited ms, longest": Math.max(
+            ...pools.map(({ waitedMsMax }) => waitedMsMax.upkeep),
           ),
-          "share of time used up": Math.max(...pools.map(({ waitingShare }) => waitingShare)),
+          "pool used up for ms, longest": Math.max(...pools.map(({ usedUpMsMax }) => usedUpMsMax)),
+          "share of time used up": Math.max(...pools.map(({ usedUpShare }) => usedUpShare)),
           failures: waves.reduce((sum, wave) => sum + wave.failures, 0),
         };
       };
@@ -71,6 +73,8 @@ export const storm: Scenario = {
 
 interface Pool {
   readonly waitingMax: number;
-  readonly waitingMsMax: number;
-  readonly waitingShare: number;
+  readonly waitedMsMax: { readonly work: number; readonly upkeep: number };
+  /** The time in which no connection was free, not even for upkeep. */
+  readonly usedUpMsMax: number;
+  readonly usedUpShare: number;
 }

@@ -195,7 +195,7 @@ export const settings = {
     parser: integer(2, 200),
     default: 8,
     description:
-      "Connections in the pool. A server uses a few more outside of it: heartbeat, lock, notifications.",
+      "Connections in the pool. Two (of three or two: one) are kept for takeovers, checkpoints and the like. A server uses a few more outside of it: heartbeat, lock, notifications.",
   }),
   statementTimeoutMs: setting({
     section: "Database",

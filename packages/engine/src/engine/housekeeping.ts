@@ -71,7 +71,10 @@ export class Housekeeping {
         let removed = max;
         while (removed === max && signal?.aborted !== true) {
           // oxlint-disable-next-line no-await-in-loop
-          removed = await database.write(async (tx) => await sweep(tx, max), { operation });
+          removed = await database.write(async (tx) => await sweep(tx, max), {
+            operation,
+            lane: "upkeep",
+          });
         }
       } catch (err) {
         logger.warn({ err, operation }, "a sweep failed; the next one goes on");

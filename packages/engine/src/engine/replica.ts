@@ -106,7 +106,7 @@ const backlogReadMs = 2_000;
 
 function measure(parts: Parts): void {
   const { metrics, database, worker, streams, relay, mcp, backlogRules } = parts;
-  metrics.watchDatabase(() => database.stats.snapshot());
+  metrics.watchDatabase(database.stats);
   metrics.gauge("runners", "Chats that this server drives.", () => worker.stats().runners);
   metrics.gauge("feeds", "Chats with a live stream here.", () => streams.stats().feeds);
   metrics.gauge(

@@ -30,40 +30,44 @@ export async function acquireBatch(
   machine: Machine,
   { wanted, reserve }: BatchAcquisition,
 ): Promise<BatchAcquired> {
-  return await machine.transaction(async (transaction) => {
-    const { tx } = transaction;
-    const admitted = !isLimited(wanted.limits) || (await tryAdmission(tx));
-    const found = await lockRunnable(tx, admitted ? wanted : { ...wanted, free: 0 });
-    const takings = found.flatMap((before) => {
-      const reservation = reserve(before);
-      if (reservation === null) return [];
-      const entry = { reservation, chat: before };
-      // Registered before it is sent: whatever becomes of the transaction, the reservation hears of it.
-      transaction.reservations.push(entry);
-      return [{ before, entry }];
-    });
-    if (takings.length === 0) return { taken: [], found: found.length, admitted };
-    const rows = await takeChats(
-      tx,
-      wanted.worker_id,
-      takings.map(({ before, entry }) => ({
-        chat_id: before.id,
-        runner_id: entry.reservation.runner_id,
-      })),
-    );
-    const byId = new Map(rows.map((row) => [row.id, row]));
-    const taken = takings.map(({ before, entry }) => {
-      const chat = defined(byId.get(before.id), "a locked row");
-      entry.chat = chat;
-      return { before, chat };
-    });
-    const commits = await Promise.all(
-      taken.map(
-        async ({ before, chat }) =>
-          await new Bundle(transaction, chat.id, before, { chat, messageId: null }).commit(),
-      ),
-    );
-    for (const commit of commits) transaction.publish(commit.chat.id, commit);
-    return { taken, found: found.length, admitted };
-  }, "worker.acquire");
+  return await machine.transaction(
+    async (transaction) => {
+      const { tx } = transaction;
+      const admitted = !isLimited(wanted.limits) || (await tryAdmission(tx));
+      const found = await lockRunnable(tx, admitted ? wanted : { ...wanted, free: 0 });
+      const takings = found.flatMap((before) => {
+        const reservation = reserve(before);
+        if (reservation === null) return [];
+        const entry = { reservation, chat: before };
+        // Registered before it is sent: whatever becomes of the transaction, the reservation hears of it.
+        transaction.reservations.push(entry);
+        return [{ before, entry }];
+      });
+      if (takings.length === 0) return { taken: [], found: found.length, admitted };
+      const rows = await takeChats(
+        tx,
+        wanted.worker_id,
+        takings.map(({ before, entry }) => ({
+          chat_id: before.id,
+          runner_id: entry.reservation.runner_id,
+        })),
+      );
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      const taken = takings.map(({ before, entry }) => {
+        const chat = defined(byId.get(before.id), "a locked row");
+        entry.chat = chat;
+        return { before, chat };
+      });
+      const commits = await Promise.all(
+        taken.map(
+          async ({ before, chat }) =>
+            await new Bundle(transaction, chat.id, before, { chat, messageId: null }).commit(),
+        ),
+      );
+      for (const commit of commits) transaction.publish(commit.chat.id, commit);
+      return { taken, found: found.length, admitted };
+    },
+    "worker.acquire",
+    "upkeep",
+  );
 }

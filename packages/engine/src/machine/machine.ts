@@ -1,5 +1,6 @@
 import { CommitUnknown } from "../postgres/errors.ts";
 import type { Database } from "../postgres/database.ts";
+import type { Lane } from "../postgres/gate.ts";
 import type { ReadTx } from "../postgres/sql.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import { noLimits, type RunningLimits } from "../domain/running-limits.ts";
@@ -22,6 +23,8 @@ export interface MachineOptions {
 export interface CallOptions extends UpdateOptions {
   /** The label under which the database counts this call's statements. */
   readonly operation?: string;
+  /** What it waits behind when connections are few. Default: work. */
+  readonly lane?: Lane;
 }
 
 /** The only writer of chat state (docs/spec.md, section 3). */
@@ -61,6 +64,7 @@ export class Machine {
     return await this.transaction(
       async (transaction) => await transaction.update(chatId, fn, { ...options, isLast: true }),
       options.operation ?? "machine.update",
+      options.lane,
     );
   }
 
@@ -73,6 +77,7 @@ export class Machine {
     return await this.transaction(
       async (transaction) => await transaction.create(chat, fn, { ...options, isLast: true }),
       options.operation ?? "machine.create",
+      options.lane,
     );
   }
 
@@ -80,6 +85,7 @@ export class Machine {
   async transaction<T>(
     fn: (transaction: Transaction) => Promise<T>,
     operation = "machine.transaction",
+    lane: Lane = "work",
   ): Promise<T> {
     let current: Transaction | undefined;
     let result: T;
@@ -93,7 +99,7 @@ export class Machine {
           current.assertWhole();
           return value;
         },
-        { operation },
+        { operation, lane },
       );
     } catch (error) {
       if (current) this.#failed(current, error instanceof CommitUnknown);

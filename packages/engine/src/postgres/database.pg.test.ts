@@ -301,7 +301,7 @@ describe("lost connections", () => {
   });
 
   test("connections that broke while idle are replaced without anyone noticing", async () => {
-    await withHandle({ ...db.settings, poolSize: 4 }, async (handle) => {
+    await withHandle({ ...db.settings, poolSize: 6 }, async (handle) => {
       const reconnected = new Promise<void>((resolve) => void handle.onReconnect(resolve));
       const meet = barrier(4);
       const pids = await Promise.all(
@@ -421,23 +421,55 @@ describe("lost connections", () => {
 describe("the pool", () => {
   test("waiting for a connection is bounded", async () => {
     await withHandle({ ...db.settings, poolSize: 2, poolWaitMs: 50 }, async (handle) => {
-      const { promise: held, resolve: release } = Promise.withResolvers<void>();
-      const meet = barrier(3);
-      const holders = [1, 2].map(() =>
-        handle.read(async (tx) => {
-          await tx.query(valueOf(1));
-          await meet();
-          await held;
-        }),
-      );
-      await meet();
+      const { release, holders } = await hold(handle, 1);
       await expect(handle.one(valueOf(1))).rejects.toMatchObject({
         code: "database_unavailable",
         details: { reason: "pool" },
       });
       release();
-      await Promise.all(holders);
+      await holders;
       expect(await handle.one(valueOf(1))).toHaveLength(1);
+    });
+  });
+
+  test("upkeep goes past work that holds all it may, and past all that waits", async () => {
+    await withHandle({ ...db.settings, poolSize: 4 }, async (handle) => {
+      const { release, holders } = await hold(handle, 2);
+      const waiting = [1, 2, 3].map(async () => await handle.write((tx) => tx.query(add(1, 0))));
+      expect(await handle.one(valueOf(1), { lane: "upkeep" })).toHaveLength(1);
+      await handle.write((tx) => tx.query(add(1, 0)), { lane: "upkeep" });
+      expect(handle.stats.pool()).toMatchObject({ size: 4, waiting: 3, upkeepWaiting: 0 });
+      release();
+      await Promise.all([holders, ...waiting]);
+    });
+  });
+
+  test.each([1, 2, 3])("one of %i lets many of both kinds through", async (poolSize) => {
+    await withHandle({ ...db.settings, poolSize }, async (handle) => {
+      const before = await read(1);
+      const lanes = Array.from({ length: 40 }, (_, i) =>
+        i % 2 === 0 ? ("work" as const) : ("upkeep" as const),
+      );
+      await Promise.all(
+        lanes.map(async (lane) => await handle.write((tx) => tx.query(add(1, 1)), { lane })),
+      );
+      expect(await read(1)).toBe(before + 40);
+      expect(handle.stats.pool()).toMatchObject({ used: 0, waiting: 0 });
+    });
+  });
+
+  test("every wait for a connection is told", async () => {
+    await withHandle({ ...db.settings, poolSize: 1, poolWaitMs: 50 }, async (handle) => {
+      const waits: [string, boolean][] = [];
+      handle.stats.onWait((lane, ms) => waits.push([lane, ms >= 50]));
+      const { release, holders } = await hold(handle, 1);
+      await expect(handle.one(valueOf(1), { lane: "upkeep" })).rejects.toThrow("in time");
+      release();
+      await holders;
+      expect(waits).toEqual([
+        ["work", false],
+        ["upkeep", true],
+      ]);
     });
   });
 
@@ -618,6 +650,24 @@ describe("identity", () => {
     expect(seen).toEqual([[1, 2]]);
   });
 });
+
+/** Holds `n` connections of the handle with work until `release` is called; then `holders` resolves. */
+async function hold(
+  handle: Database,
+  n: number,
+): Promise<{ release: () => void; holders: Promise<unknown> }> {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const meet = barrier(n + 1);
+  const holding = Array.from({ length: n }, () =>
+    handle.read(async (tx) => {
+      await tx.query(valueOf(1));
+      await meet();
+      await held;
+    }),
+  );
+  await meet();
+  return { release, holders: Promise.all(holding) };
+}
 
 /** Everyone who calls waits until `n` have called. */
 function barrier(n: number): () => Promise<void> {

@@ -7,16 +7,25 @@ import { systemRandom, type Random } from "../lib/random.ts";
 import type { BatchStatement } from "./batch.ts";
 import { openDedicated, type DedicatedConnection, type DedicatedOptions } from "./dedicated.ts";
 import { DatabaseUnavailable, isRetryableInTransaction } from "./errors.ts";
+import { Gate, type Lane } from "./gate.ts";
 import { IdentityWatch, readIdentity, type DatabaseIdentity } from "./identity.ts";
 import { Session } from "./session.ts";
 import { clientConfig, connectWaitMs, type ConnectionSettings } from "./settings.ts";
 import type { ReadTx, Statement, WriteTx } from "./sql.ts";
 import { Stats } from "./stats.ts";
-import { beginStatements, readOnce, runTransaction, type TransactionKind } from "./transaction.ts";
+import {
+  beginStatements,
+  readOnce,
+  runTransaction,
+  type Outcome,
+  type TransactionKind,
+} from "./transaction.ts";
 
 export interface TransactionOptions {
   /** The label that its cost is counted under. */
   operation?: string;
+  /** What it waits behind when connections are few (`gate.ts`). Default: work. */
+  lane?: Lane;
   statementTimeoutMs?: number;
   lockTimeoutMs?: number;
 }
@@ -49,13 +58,13 @@ export interface Database {
 }
 
 export type DatabaseOptions = ConnectionSettings & {
-  /** Enough for two cores; more connections only queue inside the server. */
   /** For dedicated connections, where the pool goes through a pooler that does not keep sessions. */
   direct?: ConnectionSettings;
+  /** Enough for two cores; more connections only queue inside the server. */
   poolSize?: number;
   statementTimeoutMs?: number;
   lockTimeoutMs?: number;
-  /** How long a transaction may wait for a connection of the pool. */
+  /** How long a transaction may wait for a connection to become free, and then for it to be made. */
   poolWaitMs?: number;
   /** What the server is given on top of its own timeout before its silence counts as a broken connection. */
   answerGraceMs?: number;
@@ -95,6 +104,7 @@ class PostgresDatabase implements Database {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #pool: Pool;
+  readonly #gate: Gate;
   /** Connections that the pool has made, and nobody has used yet. */
   readonly #opening = new WeakMap<PoolClient, Session>();
   readonly #sessions = new WeakMap<PoolClient, Session>();
@@ -102,8 +112,6 @@ class PostgresDatabase implements Database {
   #fresh = new WeakSet<Session>();
   readonly #identity = new IdentityWatch();
   readonly #reconnectListeners = new Set<() => void>();
-  /** Who waits for a connection of the pool, until he has it. */
-  readonly #waiting = new Set<Promise<PoolClient>>();
   #disconnected = false;
   #closing: Promise<void> | undefined;
 
@@ -119,10 +127,18 @@ class PostgresDatabase implements Database {
     this.#clock = clock ?? systemClock;
     this.#random = random ?? systemRandom(this.#clock);
     if (options.onReconnect) this.#reconnectListeners.add(options.onReconnect);
+    const size = poolSize ?? poolSizeDefault;
+    const waitMs = poolWaitMs ?? connectWaitMs;
+    this.#gate = new Gate({
+      size,
+      waitMs,
+      clock: this.#clock,
+      onWaited: (lane, ms) => this.stats.waited(lane, ms),
+    });
     this.#pool = new Pool({
       ...clientConfig(this.#settings, this.#statementTimeoutMs + this.#answerGraceMs),
-      connectionTimeoutMillis: poolWaitMs ?? connectWaitMs,
-      max: poolSize ?? poolSizeDefault,
+      connectionTimeoutMillis: waitMs,
+      max: size,
       // A warm connection saves prepared statements too; the server's limit is what bounds them.
       idleTimeoutMillis: 0,
     });
@@ -130,7 +146,8 @@ class PostgresDatabase implements Database {
     this.stats.pool = () => ({
       size: pool.options.max,
       used: pool.totalCount - pool.idleCount,
-      waiting: pool.waitingCount,
+      waiting: this.#gate.waiting("work") + this.#gate.waiting("upkeep"),
+      upkeepWaiting: this.#gate.waiting("upkeep"),
     });
     // At once: the server may end a connection with the very packet that opens it, and an error that nobody listens for
     // ends the process.
@@ -154,7 +171,7 @@ class PostgresDatabase implements Database {
   one<R>(statement: Statement, options: TransactionOptions = {}): Promise<R[]> {
     const operation = options.operation ?? unlabelled;
     const begin = this.#begin("read", options);
-    return this.#withSession(operation, (session) =>
+    return this.#withSession(operation, options.lane, (session) =>
       readOnce<R>(session, begin, statement, operation, this.stats),
     );
   }
@@ -194,12 +211,9 @@ class PostgresDatabase implements Database {
     return this.#closing;
   }
 
-  /** A pool that ends forgets who waits for it: they would hear of it when their patience is over. */
+  /** A pool that ends forgets who waits for it: so it ends when all have come and gone. */
   async #close(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      // oxlint-disable-next-line no-await-in-loop
-      await Promise.allSettled(this.#waiting);
-    }
+    await this.#gate.empty();
     await this.#pool.end();
   }
 
@@ -212,7 +226,7 @@ class PostgresDatabase implements Database {
     const begin = this.#begin(kind, options);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#withSession(operation, (session) =>
+        return await this.#withSession(operation, options.lane, (session) =>
           runTransaction(session, kind, begin, fn, operation, this.stats),
         );
       } catch (error) {
@@ -226,33 +240,43 @@ class PostgresDatabase implements Database {
   /** Runs `work` on a connection of the pool; one that breaks is thrown away, one found broken is replaced. */
   async #withSession<T>(
     operation: string,
-    work: (session: Session) => Promise<{ value: T } | "unused">,
+    lane: Lane = "work",
+    work: (session: Session) => Promise<Outcome<T>>,
   ): Promise<T> {
-    for (let broken = 0; ; broken++) {
-      const { client, session } = await this.#acquire(operation);
-      try {
-        const outcome = await work(session);
+    if (this.#closing) throw new DatabaseUnavailable("closed");
+    const leave = await this.#gate.enter(lane);
+    try {
+      for (let broken = 0; broken <= brokenConnectionsMax; broken++) {
+        const outcome = await this.#onConnection(operation, work);
         if (outcome !== "unused") return outcome.value;
-      } finally {
-        if (session.stale) this.#fresh = new WeakSet();
-        // Also what is left in a transaction, because its ROLLBACK failed, is lost by then.
-        client.release(session.lost || session.stale);
       }
-      if (broken >= brokenConnectionsMax) throw new DatabaseUnavailable("lost");
+      throw new DatabaseUnavailable("lost");
+    } finally {
+      leave();
+    }
+  }
+
+  async #onConnection<T>(
+    operation: string,
+    work: (session: Session) => Promise<Outcome<T>>,
+  ): Promise<Outcome<T>> {
+    const { client, session } = await this.#acquire(operation);
+    try {
+      return await work(session);
+    } finally {
+      if (session.stale) this.#fresh = new WeakSet();
+      // Also what is left in a transaction, because its ROLLBACK failed, is lost by then.
+      client.release(session.lost || session.stale);
     }
   }
 
   async #acquire(operation: string): Promise<{ client: PoolClient; session: Session }> {
-    if (this.#closing) throw new DatabaseUnavailable("closed");
-    const connecting = this.#pool.connect();
-    this.#waiting.add(connecting);
     let client: PoolClient;
     try {
-      client = await connecting;
+      client = await this.#pool.connect();
     } catch (error) {
-      throw this.#connectFailed(error);
-    } finally {
-      this.#waiting.delete(connecting);
+      this.#disconnected = true;
+      throw DatabaseUnavailable.connecting(error);
     }
     const known = this.#sessions.get(client);
     if (known && this.#fresh.has(known)) return { client, session: known };
@@ -272,16 +296,6 @@ class PostgresDatabase implements Database {
     }
     this.#noteConnected(operation);
     return { client, session };
-  }
-
-  #connectFailed(error: unknown): DatabaseUnavailable {
-    if (this.#closing) return new DatabaseUnavailable("closed", error);
-    // The pool has one message for "all are busy"; a connection attempt that timed out reads differently.
-    const busy =
-      error instanceof Error && error.message === "timeout exceeded when trying to connect";
-    if (busy) return new DatabaseUnavailable("pool", error);
-    this.#disconnected = true;
-    return DatabaseUnavailable.connecting(error);
   }
 
   #noteLost(cause: unknown): void {

@@ -1,3 +1,5 @@
+import type { Lane } from "./gate.ts";
+
 /** What one operation (or all of them) cost. */
 export interface Counts {
   /** Transactions by `Database.read`. */
@@ -38,18 +40,30 @@ export interface PoolUse {
   readonly used: number;
   /** Requests that wait for a connection. */
   readonly waiting: number;
+  /** Those of them that are upkeep (`gate.ts`). */
+  readonly upkeepWaiting: number;
 }
 
 /** Counts since the start; tests and benchmarks take the difference of two snapshots. */
 export class Stats {
   readonly #operations = new Map<string, Counts>();
   /** Replaced by a database that has a pool. */
-  pool: () => PoolUse = () => ({ size: 0, used: 0, waiting: 0 });
+  pool: () => PoolUse = () => ({ size: 0, used: 0, waiting: 0, upkeepWaiting: 0 });
+  readonly #waitListeners: ((lane: Lane, ms: number) => void)[] = [];
 
   add(operation: string, key: keyof Counts): void {
     let counts = this.#operations.get(operation);
     if (!counts) this.#operations.set(operation, (counts = { ...zero }));
     counts[key] += 1;
+  }
+
+  /** Calls `fn` with every wait for a connection of the pool, those of no time included. */
+  onWait(fn: (lane: Lane, ms: number) => void): void {
+    this.#waitListeners.push(fn);
+  }
+
+  waited(lane: Lane, ms: number): void {
+    for (const listener of this.#waitListeners) listener(lane, ms);
   }
 
   /** Statements of all operations, without the copies that a snapshot makes. */

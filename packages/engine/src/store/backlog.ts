@@ -105,7 +105,7 @@ export async function readBacklog(
   };
   const [row] = await database.one<Record<"capacity" | "no_worker" | "root" | "sub_agent", number>>(
     statement,
-    { operation: "metrics.backlog", ...options },
+    { operation: "metrics.backlog", lane: "upkeep", ...options },
   );
   const { capacity = 0, no_worker = 0, root = 0, sub_agent = 0 } = row ?? {};
   return { waiting: { capacity, no_worker }, slots: { root, sub_agent } };

@@ -67,7 +67,7 @@ async function writeTails(
           tails.map((t) => JSON.stringify(t.live_parts)),
         ],
       }),
-    { operation: "checkpoints.write" },
+    { operation: "checkpoints.write", lane: "upkeep" },
   );
   const outcomes = tails.map((): CheckpointOutcome => "foreign");
   for (const { n, written } of rows) outcomes[n - 1] = written ? "written" : "gap";
@@ -123,6 +123,6 @@ async function sweep(database: Database): Promise<void> {
                where not exists (select from parley.chats c
                                  where c.id = e.chat_id and c.history_version = e.history_version)`,
       }),
-    { operation: "checkpoints.sweep" },
+    { operation: "checkpoints.sweep", lane: "upkeep" },
   );
 }

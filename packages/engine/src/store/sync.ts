@@ -143,6 +143,6 @@ export async function readVersions(
              from parley.chats where id = any ($1::uuid[])`,
       values: [chatIds, lease_ms, silence_ms],
     },
-    { operation: "stream.poll", ...options },
+    { operation: "stream.poll", lane: "upkeep", ...options },
   );
 }

@@ -139,7 +139,7 @@ export async function findChangedLists(
                           where t.owner_id = l.owner_id and t.changed_xid >= l.since::xid8)`,
       values: [lists.map((l) => l.ownerId), lists.map((l) => String(l.since))],
     },
-    { operation: "watch.poll", ...options },
+    { operation: "watch.poll", lane: "upkeep", ...options },
   );
   return rows.map((row) => row.owner_id);
 }

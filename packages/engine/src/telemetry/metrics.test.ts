@@ -44,7 +44,13 @@ describe("metrics", () => {
     const { watchDatabase, gauge, text } = metrics();
     let statements = 3;
     const counts = { reads: 1, writes: 2, singles: 0, rollbacks: 0, retries: 0, roundTrips: 4 };
-    watchDatabase(() => ({ operations: { send: { ...counts, statements } } }));
+    const waits: ((lane: "work" | "upkeep", ms: number) => void)[] = [];
+    watchDatabase({
+      snapshot: () => ({ operations: { send: { ...counts, statements } } }),
+      pool: () => ({ size: 8, used: 6, waiting: 5, upkeepWaiting: 1 }),
+      onWait: (fn) => void waits.push(fn),
+    });
+    for (const tell of waits) tell("work", 200);
     gauge("feeds", "Chats somebody watches.", () => 7);
     expect(await text()).toContain('parley_database_statements_total{operation="send"} 3');
     statements = 5;
@@ -53,6 +59,11 @@ describe("metrics", () => {
     expect(page).toContain('parley_database_transactions_total{operation="send",kind="write"} 2');
     expect(page).toContain('parley_database_round_trips_total{operation="send"} 4');
     expect(page).toContain("parley_feeds 7");
+    expect(page).toContain('parley_database_connections{state="used"} 6');
+    expect(page).toContain('parley_database_waiting{lane="work"} 4');
+    expect(page).toContain('parley_database_waiting{lane="upkeep"} 1');
+    expect(page).toContain('parley_database_wait_seconds_bucket{le="0.1",lane="work"} 0');
+    expect(page).toContain('parley_database_wait_seconds_bucket{le="0.25",lane="work"} 1');
   });
 
   it("say what waits and what works, and come all the same where that cannot be read", async () => {

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { backlogMetrics, type BacklogCounts } from "./backlog-metrics.ts";
-import { databaseMetrics, type DatabaseCounts } from "./database-metrics.ts";
+import { databaseMetrics, type DatabaseSource } from "./database-metrics.ts";
 import { FigureCounts } from "./figure-counts.ts";
 import { workerMetrics, type WorkerMetrics } from "./worker-metrics.ts";
 
@@ -27,8 +27,8 @@ export interface Metrics {
   /** What the figures of the operator's page are made of. */
   readonly figures: FigureCounts;
   requestEnded(request: FinishedRequest): void;
-  /** Statements and transactions per operation, read when somebody asks for the metrics. */
-  watchDatabase(snapshot: () => DatabaseCounts): void;
+  /** Statements and transactions per operation, the pool, and what waits for it. */
+  watchDatabase(source: DatabaseSource): void;
   /** A figure that is read when somebody asks: connections, feeds, subscriptions, live runners. */
   gauge(name: string, help: string, read: () => number): void;
   /** The chats of the whole deployment that work, and that wait; left out of the page where it cannot be read. */
@@ -68,7 +68,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (status >= 500) figures.error("http");
       requests.observe({ method, route, status: String(status) }, durationMs / 1000);
     },
-    watchDatabase: (snapshot) => databaseMetrics(registry, snapshot),
+    watchDatabase: (source) => databaseMetrics(registry, source),
     gauge(name, help, read) {
       new Gauge({
         name: `parley_${name}`,

@@ -62,7 +62,7 @@ export class Audit {
     const rows = await readOwned(
       {
         query: async <R>(statement: Parameters<Database["one"]>[0]) =>
-          await database.one<R>(statement, { operation: "worker.audit" }),
+          await database.one<R>(statement, { operation: "worker.audit", lane: "upkeep" }),
       },
       workerId,
     );
@@ -82,6 +82,7 @@ export class Audit {
     if (this.#passes++ % passesPerSweep !== 0) return;
     await database.write(async (tx) => await sweepWorkers(tx, options.sweepAfterMs), {
       operation: "worker.sweep",
+      lane: "upkeep",
     });
   }
 
@@ -115,6 +116,7 @@ export class Audit {
     try {
       await machine.update(row.id, async (bundle) => await abandon(bundle, runnerId), {
         operation: "worker.abandon",
+        lane: "upkeep",
       });
     } catch (error) {
       if (!(error instanceof FenceLost || error instanceof TransitionRejected)) throw error;

@@ -178,7 +178,7 @@ export class Acquisition implements Acquirer {
     const wanted = this.#wanted();
     const look = {
       query: async <R>(statement: Parameters<Database["one"]>[0]) =>
-        await database.one<R>(statement, { operation: "worker.look" }),
+        await database.one<R>(statement, { operation: "worker.look", lane: "upkeep" }),
     };
     const { found: any, held } = await lookForRunnable(look, wanted);
     if (!any) {
@@ -252,7 +252,7 @@ export class Acquisition implements Acquirer {
     const { leaseMs, silenceMs } = livenessOptions;
     const look = {
       query: async <R>(statement: Parameters<Database["one"]>[0]) =>
-        await database.one<R>(statement, { operation: "worker.search" }),
+        await database.one<R>(statement, { operation: "worker.search", lane: "upkeep" }),
     };
     const suspects = await readSuspects(look, leaseMs, silenceMs);
     const now = clock.monotonic();

@@ -107,6 +107,7 @@ export class Liveness {
     try {
       await this.#deps.database.write(async (tx) => await removeWorker(tx, this.#state.workerId), {
         operation: "worker.remove",
+        lane: "upkeep",
       });
     } catch (error) {
       this.#deps.logger.debug({ err: error }, "the worker's row stays behind; others sweep it");

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
 import { noLimits } from "../domain/running-limits.ts";
 import { readBacklog } from "./backlog.ts";
@@ -21,6 +21,7 @@ test("beats, checkpoints and polls get through while work holds all that it may"
   const { database } = db;
   const holding = Promise.withResolvers<void>();
   const free = Promise.withResolvers<void>();
+  onTestFinished(() => free.resolve());
   const held = database.read(async (tx) => {
     await tx.query({ name: "held", text: "select 1" });
     holding.resolve();

@@ -58,7 +58,7 @@ export function operationRoutes(app: App, context: HttpContext, options: Operati
 async function databaseAnswers({ database, clock }: HttpContext): Promise<boolean> {
   const asked = new AbortController();
   const answer = database
-    .one({ name: "http.ready", text: "select 1" }, { operation: "http.ready" })
+    .one({ name: "http.ready", text: "select 1" }, { operation: "http.ready", lane: "upkeep" })
     .then(
       () => true,
       () => false,

@@ -27,7 +27,7 @@ interface QueryHandlers {
 }
 
 const DriverQuery = Query as unknown as new (
-  config: BatchStatement,
+  text: string,
   callback: QueryHandlers["callback"],
 ) => QueryHandlers;
 
@@ -51,7 +51,8 @@ export class Batch extends DriverQuery {
   ) {
     const [first] = statements;
     if (first === undefined) throw new Error("an empty batch");
-    super(first, (error) => this.#settle(error));
+    super(first.text, (error) => this.#settle(error));
+    this.name = first.name;
     this.#done = done;
     this.#statements = statements.map((statement) => new Prepared(statement));
   }

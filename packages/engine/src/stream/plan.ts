@@ -166,10 +166,13 @@ class Planner {
 const noticeDropped = { retry: 0 };
 
 function planMessages(planner: Planner, state: FeedState): void {
-  const { low } = planner.position;
-  for (const message of state.recent.messages) {
+  const { messages } = state.recent;
+  const from = planner.position;
+  // In order: with each commit only its own messages are looked at, and not all that are remembered.
+  const known = messages.findLastIndex((message) => !isAfter(place(message), from));
+  for (const message of messages.slice(known + 1)) {
+    if (message.id < from.low) continue;
     const at = place(message);
-    if (message.id < low || !isAfter(at, planner.position)) continue;
     const { preview } = planner.position;
     const absorbs =
       preview !== null && message.episode !== null && !isNewerEpisode(preview, message.episode);

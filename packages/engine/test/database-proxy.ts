@@ -14,7 +14,7 @@ export interface DatabaseProxy {
   restore(): void;
   /** Passes on every answer only after this long; 0: at once. */
   slowDown(answerMs: number): void;
-  /** Lets the next COMMIT through and breaks its connection instead of passing on the answer. */
+  /** Lets the next COMMIT of what may write through, and breaks its connection instead of passing on the answer. */
   loseNextCommitAnswer(): void;
   /**
    * Counts what is sent to the database from now on, and goes away at the n-th: before it is passed on, or instead of
@@ -95,6 +95,7 @@ class Link {
     this.#client = client;
     this.#server = createConnection(serverPath);
     let cutAtAnswer = false;
+    let writes = false;
     let goesAtAnswer = false;
     const go = (): void => {
       state.end?.onGone();
@@ -106,8 +107,10 @@ class Link {
         if (state.end.moment === "before") return go();
         goesAtAnswer = true;
       }
-      // COMMIT is prepared once, and then named.
-      if (state.loseCommit && chunk.includes("transaction.commit\0")) {
+      // Statements are prepared once, and then named.
+      const begins = chunk.lastIndexOf("transaction.begin_");
+      if (begins >= 0) writes = chunk.indexOf("transaction.begin_write\0", begins) === begins;
+      if (state.loseCommit && writes && chunk.includes("transaction.commit\0")) {
         state.loseCommit = false;
         cutAtAnswer = true;
       }

@@ -6,7 +6,7 @@ import { startEmbedded } from "../../engine/src/postgres/embedded.ts";
 /** A database that outlives the servers of a test, and that the test may write to. */
 export interface SharedDatabase {
   readonly url: string;
-  query(text: string, values?: unknown[]): Promise<void>;
+  query(text: string, values?: unknown[]): Promise<unknown[]>;
   stop(): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ export async function startSharedDatabase(): Promise<SharedDatabase> {
       const client = new Client(server.settings);
       await client.connect();
       try {
-        await client.query(text, values);
+        return (await client.query(text, values)).rows;
       } finally {
         await client.end();
       }

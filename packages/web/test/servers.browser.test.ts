@@ -70,6 +70,10 @@ test("a server that is killed and started again finds its page where it was", as
   await chat.settled();
   await chat.say("long");
   await chat.sees("Section 2");
+  // What was said is kept once a second: before that, a reply begins anew.
+  const id = new URL(page.url()).pathname.split("/").at(-1);
+  const kept = "select from parley.episode_checkpoints where chat_id = $1";
+  await expect.poll(() => database.query(kept, [id]), { timeout: 60_000 }).not.toHaveLength(0);
   const watched = await Watched.start(page);
   mine.kill("SIGKILL");
   await mine.exited;

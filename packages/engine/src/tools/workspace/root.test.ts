@@ -113,20 +113,18 @@ test("a folder that is swapped for a link while it is being read never shows wha
   let over = false;
   const swap = async (): Promise<void> => {
     await rename(real, aside);
-    // What was written in between made the folder for itself.
+    await replace(() => symlink(outside, real));
+    await replace(() => rename(aside, real));
+  };
+  // What is written meanwhile makes the folder for itself, also while it is being removed.
+  const replace = async (put: () => Promise<void>): Promise<void> => {
     for (let done = false; !done;) {
-      await rm(real, { recursive: true, force: true });
-      done = await symlink(outside, real).then(
-        () => true,
-        () => false,
-      );
-    }
-    for (let done = false; !done;) {
-      await rm(real, { recursive: true, force: true });
-      done = await rename(aside, real).then(
-        () => true,
-        () => false,
-      );
+      done = await rm(real, { recursive: true, force: true })
+        .then(put)
+        .then(
+          () => true,
+          () => false,
+        );
     }
   };
   const swapping = (async () => {

@@ -17,6 +17,10 @@ import type { Rng } from "./rng.ts";
 import type { Scheduler } from "./scheduler.ts";
 import type { Trace } from "./trace.ts";
 
+/** Longer than a server gives its clients for their goodbye, and how often it is looked whether they are gone. */
+const goodbyeMs = 6_000;
+const lookEveryMs = 100;
+
 /** What replicas live in. */
 export interface Surroundings {
   readonly seed: string;
@@ -100,6 +104,7 @@ export class SimReplica {
       void (async () => {
         await engine.drain();
         await engine.stop();
+        await this.#connectionsEnd();
         this.#ended = true;
         this.timersLeft = this.process.timers;
         this.linksLeft = this.#around.relay.openEnds(this.process);
@@ -107,6 +112,15 @@ export class SimReplica {
         onEnded();
       })();
     });
+  }
+
+  /** A server that listens for real has not closed before its connections have; half-open ones it cuts off itself. */
+  async #connectionsEnd(): Promise<void> {
+    const { sockets } = this.#around.http;
+    for (let ms = 0; sockets.heldBy(this.process) > 0 && ms < goodbyeMs; ms += lookEveryMs) {
+      // oxlint-disable-next-line no-await-in-loop
+      await new Promise<void>((resolve) => void this.process.timer(lookEveryMs, "exit", resolve));
+    }
   }
 
   async #boot(): Promise<void> {

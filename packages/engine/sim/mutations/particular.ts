@@ -32,23 +32,6 @@ export const particularMutations: readonly Mutation[] = [
     options: noFaults,
   },
   {
-    name: "repairs are not counted",
-    checker: "forms",
-    says: /is sent back for the/,
-    breaks: "two repairs at most",
-    alter: {
-      apply: `create function parley_sim.unmark() returns trigger language plpgsql as $$
-        begin
-          new.parts := replace(new.parts::text, '"parley.repair"', '"parley.other"')::jsonb;
-          return new;
-        end $$;
-        create trigger aa_unmark before insert on parley.chat_messages
-          for each row execute function parley_sim.unmark()`,
-      undo: `drop trigger aa_unmark on parley.chat_messages; drop function parley_sim.unmark()`,
-    },
-    options: { ...noFaults, models: { talk: 1_000 } },
-  },
-  {
     name: "deleted chats come back",
     checker: "lists",
     says: /came back after it was deleted/,

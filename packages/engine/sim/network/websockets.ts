@@ -47,6 +47,13 @@ export class WebSocketNetwork {
     return this.#open.size;
   }
 
+  /** Connections that this server has not closed yet. */
+  heldBy(server: SimProcess): number {
+    return [...this.#open].filter(
+      ({ tcp }) => tcp.server.process === server && !tcp.server.destroyed,
+    ).length;
+  }
+
   listen(host: string, listening: Listening): void {
     this.#listening.set(host, listening);
   }

@@ -24,8 +24,11 @@ const convergenceMs = 45_000;
 /** What is linked together lets go of each other within this after its last user has left. */
 const partingMs = 15_000;
 
-/** A client's WebSocket waits for its server's goodbye, which never comes from a machine that is gone, for half a minute. */
-const goodbyeMs = 20_000;
+/**
+ * What a user began before leaving may take as long as its SDK is patient with a server that does not answer; and a
+ * client's WebSocket waits half a minute for the goodbye of a machine that is gone.
+ */
+const goodbyeMs = 90_000;
 
 export interface EndingDeps {
   readonly scheduler: Scheduler;

@@ -39,7 +39,8 @@ function repairsOf(history: readonly MessageImage[], until: MessageImage): numbe
   const from = history.findLastIndex(
     ({ id, role, visibility }) => id < until.id && role === "user" && visibility === "both",
   );
-  return history.slice(from + 1).filter(({ form }) => form?.repairing === true).length;
+  const upTo = history.slice(from + 1).filter(({ id }) => id <= until.id);
+  return upTo.filter(({ form }) => form?.repairing === true).length;
 }
 
 /** The last word of a turn whose message asked for a form; not after a boundary, which carries copies of what was asked. */

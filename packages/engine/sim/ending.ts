@@ -28,7 +28,7 @@ const partingMs = 15_000;
  * What a user began before leaving may take as long as its SDK is patient with a server that does not answer; and a
  * client's WebSocket waits half a minute for the goodbye of a machine that is gone.
  */
-const goodbyeMs = 90_000;
+const patienceMs = 90_000;
 
 export interface EndingDeps {
   readonly scheduler: Scheduler;
@@ -124,7 +124,7 @@ export class Ending {
     await this.#quiet(partingMs);
     const { http } = this.#deps.cluster;
     await this.#deps.scheduler.run(
-      goodbyeMs,
+      patienceMs,
       () => this.#deps.failed() || http.openExchanges === 0,
     );
     if (this.#deps.failed()) return;

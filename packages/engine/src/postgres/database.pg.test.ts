@@ -1,3 +1,4 @@
+import { ManualClock } from "../lib/manual-clock.ts";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDatabaseProxy, type DatabaseProxy } from "../../test/database-proxy.ts";
 import { createTestDatabase, type TestDatabase } from "../../test/postgres.ts";
@@ -498,6 +499,27 @@ describe("the pool", () => {
     expect(await Promise.all(waiting)).toHaveLength(2);
     await Promise.all([first, closed]);
     expect(handle.stats.pool().used).toBe(0);
+  });
+
+  test("closing waits for a transaction that is about to be tried again", async () => {
+    const clock = new ManualClock();
+    const handle = createDatabase({ ...db.settings, clock });
+    let tries = 0;
+    const conflicting = handle.write(async (tx) => {
+      tries += 1;
+      if (tries === 1) {
+        await tx.exec(
+          "do $$ begin raise 'once more' using errcode = 'serialization_failure'; end $$",
+        );
+      }
+      return await tx.query(valueOf(1));
+    });
+    await clock.waitForTimer("database.retry");
+    const closed = handle.close();
+    await clock.advance(1_000);
+    expect(await conflicting).toHaveLength(1);
+    await closed;
+    expect(clock.pending()).toEqual([]);
   });
 
   test("after close nothing is accepted, and closing twice is fine", async () => {

@@ -53,7 +53,7 @@ export interface Database {
   /** Calls `fn` when the pool connects again after it lost a connection or failed to make one. */
   onReconnect(fn: () => void): () => void;
   readonly stats: Stats;
-  /** Waits for the transactions that run or wait for a connection, then closes the pool. Dedicated connections are their owners' to close. */
+  /** Waits for the transactions that have begun, then closes the pool. Dedicated connections are their owners' to close. */
   close(): Promise<void>;
 }
 
@@ -105,6 +105,8 @@ class PostgresDatabase implements Database {
   readonly #random: Random;
   readonly #pool: Pool;
   readonly #gate: Gate;
+  /** Calls that are not over, those included that wait: for a connection, or to try again. */
+  readonly #underWay = new Set<Promise<unknown>>();
   /** Connections that the pool has made, and nobody has used yet. */
   readonly #opening = new WeakMap<PoolClient, Session>();
   readonly #sessions = new WeakMap<PoolClient, Session>();
@@ -161,18 +163,20 @@ class PostgresDatabase implements Database {
   }
 
   read<T>(fn: (tx: ReadTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.#transaction("read", fn, options);
+    return this.#call(() => this.#transaction("read", fn, options));
   }
 
   write<T>(fn: (tx: WriteTx) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
-    return this.#transaction("write", fn, options);
+    return this.#call(() => this.#transaction("write", fn, options));
   }
 
   one<R>(statement: Statement, options: TransactionOptions = {}): Promise<R[]> {
     const operation = options.operation ?? unlabelled;
     const begin = this.#begin("read", options);
-    return this.#withSession(operation, options.lane, (session) =>
-      readOnce<R>(session, begin, statement, operation, this.stats),
+    return this.#call(() =>
+      this.#withSession(operation, options.lane, (session) =>
+        readOnce<R>(session, begin, statement, operation, this.stats),
+      ),
     );
   }
 
@@ -213,8 +217,19 @@ class PostgresDatabase implements Database {
 
   /** A pool that ends forgets who waits for it: so it ends when all have come and gone. */
   async #close(): Promise<void> {
-    await this.#gate.empty();
+    await Promise.allSettled(this.#underWay);
     await this.#pool.end();
+  }
+
+  async #call<T>(fn: () => Promise<T>): Promise<T> {
+    if (this.#closing) throw new DatabaseUnavailable("closed");
+    const call = fn();
+    this.#underWay.add(call);
+    try {
+      return await call;
+    } finally {
+      this.#underWay.delete(call);
+    }
   }
 
   async #transaction<T>(
@@ -243,7 +258,6 @@ class PostgresDatabase implements Database {
     lane: Lane = "work",
     work: (session: Session) => Promise<Outcome<T>>,
   ): Promise<T> {
-    if (this.#closing) throw new DatabaseUnavailable("closed");
     const leave = await this.#gate.enter(lane);
     try {
       for (let broken = 0; broken <= brokenConnectionsMax; broken++) {

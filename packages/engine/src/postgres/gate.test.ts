@@ -93,18 +93,4 @@ describe("a gate", () => {
     expect(waits.at(-1)).toEqual(["work", 100]);
     leave();
   });
-
-  test("is empty when all who are in or wait have come and gone", async () => {
-    const { gate } = setUp(1);
-    await gate.empty();
-    const first = await gate.enter("work");
-    const second = gate.enter("work");
-    let isEmpty = false;
-    const empty = gate.empty().then(() => (isEmpty = true));
-    first();
-    const leave = await second;
-    expect(isEmpty).toBe(false);
-    leave();
-    await empty;
-  });
 });

@@ -29,7 +29,6 @@ export class Gate {
   readonly #most: Readonly<Record<Lane, number>>;
   readonly #held: Record<Lane, number> = { work: 0, upkeep: 0 };
   readonly #waiting: Record<Lane, Set<Waiter>> = { work: new Set(), upkeep: new Set() };
-  readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: GateOptions) {
     const { size } = options;
@@ -71,18 +70,10 @@ export class Gate {
     });
   }
 
-  /** Resolves when nobody is inside any more: who waits comes in before. */
-  async empty(): Promise<void> {
-    if (this.#held.work + this.#held.upkeep === 0) return;
-    await new Promise<void>((resolve) => void this.#whenEmpty.push(resolve));
-  }
-
   #leave(lane: Lane): void {
     this.#held[lane] -= 1;
     this.#admit("upkeep");
     this.#admit("work");
-    if (this.#held.work + this.#held.upkeep > 0) return;
-    for (const resolve of this.#whenEmpty.splice(0)) resolve();
   }
 
   #admit(lane: Lane): void {

@@ -10,8 +10,8 @@ const columnsOfChat = `(jsonb_populate_record(chats, coalesce((
 /** Each process goes on believing in the runner that it once named, whatever the row says. */
 function believing(site: MutationSite): void {
   const { cluster } = site;
-  rewriting("chats.lock_and_bump", (text) =>
-    text.replace("returning *", `returning ${columnsOfChat}`),
+  rewriting("chats.lock_for_writing", (text) =>
+    text.replace("select * from", `select ${columnsOfChat} from`),
   )(site);
   const named = new Set<string>();
   cluster.database.committed.push(({ process, changes }) => {

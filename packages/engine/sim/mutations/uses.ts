@@ -38,11 +38,11 @@ export const useMutations: readonly Mutation[] = [
     breaks: "what was used is the sum of what models said",
     alter: {
       apply: mutateFunction(
-        "charge",
-        "usage_total_tokens = usage_total_tokens + total",
-        "usage_total_tokens = usage_total_tokens + total + 1",
+        "chat_messages_keep_rules",
+        "usage_total_tokens = usage_total_tokens + c.total",
+        "usage_total_tokens = usage_total_tokens + c.total + 1",
       ),
-      undo: restoreFunction("charge"),
+      undo: restoreFunction("chat_messages_keep_rules"),
     },
   },
   {

@@ -37,7 +37,7 @@ async function family(): Promise<[root: string, child: string, grandchild: strin
 
 async function finish(chatId: string, model: string, usage: Usage): Promise<void> {
   await http.machine.update(chatId, async (bundle) => {
-    const episode = { history_version: bundle.chat.history_version, generation_attempt: 1 };
+    const episode = { history_version: bundle.sketch.history_version, generation_attempt: 1 };
     await commitStep(bundle, { messages: [{ ...reply("done"), model, usage, episode }] });
     await finishTurn(bundle);
   });

@@ -61,7 +61,11 @@ export async function acquireBatch(
       const commits = await Promise.all(
         taken.map(
           async ({ before, chat }) =>
-            await new Bundle(transaction, chat.id, before, { chat, messageId: null }).commit(),
+            await new Bundle(transaction, chat.id, before, {
+              chat,
+              messageId: null,
+              at: chat.updated_at,
+            }).commit(),
         ),
       );
       for (const commit of commits) transaction.publish(commit.chat.id, commit);

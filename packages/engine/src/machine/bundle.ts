@@ -11,6 +11,7 @@ import {
   updateChatLast,
   updateChatReserving,
   type ChatChanges,
+  type ChatForWriting,
 } from "../store/chats.ts";
 import { readPendingActions } from "../store/executions.ts";
 import { insertMessage, insertMessageAs } from "../store/messages.ts";
@@ -22,7 +23,13 @@ import type { Transaction } from "./transaction.ts";
 /** Columns that take exactly what is written to them. */
 export type PlannedChanges = Pick<
   ChatChanges,
-  "status" | "worker_id" | "runner_id" | "last_error" | "turn_message_id" | "compact_only"
+  | "status"
+  | "worker_id"
+  | "runner_id"
+  | "last_error"
+  | "turn_message_id"
+  | "compact_only"
+  | "snapshot_version"
 > & { readonly compaction_requested_at?: null };
 
 /** What was read in the round trip that locked the row: sound for the first transition of its bundle. */
@@ -32,10 +39,14 @@ export interface ReadAlong {
 }
 
 /**
- * One chat inside one transaction, its row locked and its snapshot bumped: what transitions work on. It knows the row
- * as the database has it, and collects what is published after the commit. There is no other way to publish.
+ * One chat inside one transaction, its row locked: what transitions work on. It knows the row as the database has it, and
+ * collects what is published after the commit. There is no other way to publish.
+ *
+ * The snapshot moves by one, with the first statement that writes: the chat's own row, or a message, whose trigger moves
+ * the row along; before any other statement, in one that does only that.
  */
 export class Bundle {
+  /** For statements that move no version of the chat: whatever reads, the ledger, files. */
   readonly tx: WriteTx;
   readonly chatId: string;
   /** The transaction that this bundle is part of: how a transition reaches other chats of the family. */
@@ -59,12 +70,15 @@ export class Bundle {
   /** Columns that are written with the next statement on the row, or with the last. */
   #planned: ChatChanges | null = null;
   #queueTouched = false;
+  /** The row as the statement leaves it that has moved the snapshot, and nothing else. */
+  #bumped: Promise<ChatRow> | null = null;
 
+  /** `before` null: the row was inserted by this transaction. */
   constructor(
     transaction: Transaction,
     chatId: string,
     before: ChatRow | null,
-    { chat, messageId }: { readonly chat: ChatRow; readonly messageId: number | null },
+    { chat, messageId, at }: ChatForWriting,
     readAlong: ReadAlong = {},
   ) {
     this.#readAlong = readAlong;
@@ -73,16 +87,38 @@ export class Bundle {
     this.#messageId = messageId;
     this.chatId = chatId;
     this.before = before;
-    this.lockedAt = chat.updated_at;
+    this.lockedAt = at;
     this.#chat = chat;
     this.#born = before !== null;
+    if (chat.snapshot_version !== this.snapshot) this.plan({ snapshot_version: this.snapshot });
+  }
+
+  /** The transaction, with the chat at the bundle's snapshot: for statements that write to its row, its history or its queue. */
+  atSnapshot(): WriteTx {
+    if (this.#takeBump()) {
+      this.#bumped = updateChat(this.tx, this.chatId, { snapshot_version: this.snapshot });
+      this.#bumped.catch(() => {});
+    }
+    return this.tx;
+  }
+
+  /** Whether the snapshot was still to be moved; by now it is the caller's to do. */
+  #takeBump(): boolean {
+    if (this.#planned?.snapshot_version === undefined) return false;
+    const { snapshot_version: _, ...planned } = this.#planned;
+    this.#planned = Object.keys(planned).length === 0 ? null : planned;
+    return true;
   }
 
   /** The row, with everything that this bundle has written. */
   get chat(): ChatRow {
-    assert(!this.#rowStale, "the row was changed by a trigger: refresh first");
+    assert(!this.#isStale, "the row is written or changed by a trigger: refresh first");
     if (this.#chat === null) throw new ChatNotFound(this.chatId);
     return this.#chat;
+  }
+
+  get #isStale(): boolean {
+    return this.#rowStale || this.#planned !== null || this.#bumped !== null;
   }
 
   /** Columns that no trigger writes: sound also where the rest of the row has to be read again. */
@@ -127,7 +163,6 @@ export class Bundle {
    */
   plan(changes: PlannedChanges): void {
     this.#planned = { ...this.#planned, ...changes };
-    this.#rowStale = true;
     if (this.#chat !== null) this.#chat = { ...this.#chat, ...changes };
   }
 
@@ -175,6 +210,7 @@ export class Bundle {
   /** The row as a statement of the caller's has just written it. */
   adopt(row: ChatRow): ChatRow {
     this.#chat = row;
+    this.#bumped = null;
     this.#rowStale = false;
     this.#stateStale = false;
     return row;
@@ -186,11 +222,13 @@ export class Bundle {
     if (message.client_id) this.transaction.inserts(message.client_id);
     const id = this.#messageId;
     if (id === null) {
-      const row = await insertMessage(this.tx, this.chatId, message);
+      const row = await insertMessage(this.atSnapshot(), this.chatId, message);
       this.#messages.set(row.id, row);
       return row;
     }
     this.#messageId = null;
+    // Its trigger moves the chat's snapshot to that of the message.
+    this.#takeBump();
     // Not waited for: where it fails, so does whatever comes after it in the transaction, its COMMIT at the latest.
     const stamp = { id, revision: this.snapshot, created_at: this.lockedAt };
     const { row, sent } = insertMessageAs(this.tx, this.chatId, message, stamp);
@@ -234,17 +272,23 @@ export class Bundle {
   /** The chat's row is gone. */
   gone(): void {
     this.#chat = null;
+    this.#planned = null;
+    this.#bumped = null;
     this.#rowStale = false;
     this.#stateStale = false;
   }
 
-  /** Reads the row again where something else than `set` has changed it. */
+  /** Writes what is planned, and reads the row again where something else than `set` has changed it. */
   async refresh(): Promise<void> {
-    if (!this.#rowStale) return;
     if (this.#planned !== null) {
       await this.set({});
       return;
     }
+    if (!this.#rowStale) {
+      if (this.#bumped !== null) this.adopt(await this.#bumped);
+      return;
+    }
+    this.#bumped = null;
     this.#chat = (await this.#alongQueue(readChat(this.tx, this.chatId))) ?? null;
     this.#rowStale = false;
     this.#stateStale = false;

@@ -76,7 +76,7 @@ export async function promote(
   const [closed, entered] = await Promise.all([
     closeCalls(bundle, calls, reason),
     bundle.insert(userMessage(queued)),
-    deleteQueued(bundle.tx, bundle.chatId, [queued.id]),
+    deleteQueued(bundle.atSnapshot(), bundle.chatId, [queued.id]),
   ]);
   return { entered, messages: closed === null ? [entered] : [closed, entered] };
 }
@@ -102,5 +102,5 @@ export async function arrangeQueue(
 ): Promise<void> {
   if (before.every((queued, place) => queued.id === order[place])) return;
   bundle.queueTouched();
-  await rankQueue(bundle.tx, bundle.chatId, order);
+  await rankQueue(bundle.atSnapshot(), bundle.chatId, order);
 }

@@ -137,7 +137,7 @@ async function soundContext(model: Model, chatId: string): Promise<void> {
 }
 
 async function boundary(bundle: Bundle): Promise<Parameters<typeof all.commitStep>[1]["messages"]> {
-  const { compact_only, history_version, generation_attempt } = bundle.chat;
+  const { compact_only, history_version, generation_attempt } = bundle.sketch;
   const replayed = compact_only ? [] : unanswered(await readContext(bundle.tx, bundle.chatId));
   const key = { chat_id: bundle.chatId, history_version, generation_attempt };
   const summary = { text: "in short", model: "test/model", usage: null };

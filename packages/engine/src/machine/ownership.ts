@@ -21,16 +21,24 @@ export interface Runner {
  * chat would need a slot and there is none.
  */
 export async function acquire(bundle: Bundle, runner: Runner): Promise<ChatRow> {
-  await bundle.refresh();
-  const { chat, chatId, tx, state } = bundle;
+  await bundle.refreshState();
+  const { sketch: chat, chatId, state } = bundle;
   if (!isRunnable(chat)) throw new TransitionRejected("acquire", state, "there is nothing to do");
   const { leaseMs: lease_ms, limits } = bundle.transaction.rules;
   const slot = slotLimitsOf(limits, chat);
   const { worker_id, runner_id } = runner;
   const row =
     chat.worker_id === null
-      ? await acquireChat(tx, chatId, worker_id, runner_id, lease_ms, silenceMs, slot)
-      : await takeOverChat(tx, chatId, {
+      ? await acquireChat(
+          bundle.atSnapshot(),
+          chatId,
+          worker_id,
+          runner_id,
+          lease_ms,
+          silenceMs,
+          slot,
+        )
+      : await takeOverChat(bundle.atSnapshot(), chatId, {
           ...runner,
           lease_ms,
           silence_ms: silenceMs,
@@ -67,5 +75,5 @@ export async function mayKeepSlot(bundle: Bundle): Promise<boolean> {
   const { leaseMs, limits } = bundle.transaction.rules;
   const slot = slotLimitsOf(limits, bundle.chat);
   if (slot.max === null && slot.owner_max === null) return true;
-  return await hasRoom(bundle.tx, bundle.chat, slot, leaseMs, silenceMs);
+  return await hasRoom(bundle.transaction.tx, bundle.chat, slot, leaseMs, silenceMs);
 }

@@ -99,12 +99,86 @@ test.each([
   ["status = 'nonsense'"],
   [`last_error = '{"kind": "server"}'`],
   ["requires_action_deadline_at = parley.now()"],
+  ["snapshot_version = 0"],
+  ["generation_attempt = -1"],
+  ["takeovers = -1"],
+  ["attempt_models = '[]'"],
+  ["labels = '[]'"],
+  ["client_tools = '{}'"],
+  ["model_settings = '[]'"],
+  ["fallback_models = '{}'"],
+  ["mcp_servers = '{}'"],
+  ["notices = '{}'"],
+  ["budget = '[]'"],
+  ["family_budget = '[]'"],
+  ["root_chat_id = gen_random_uuid(), family_budget = '{}'"],
 ])("chats: %s is refused", async (assignment) => {
   const { id, chat } = await chatIn(world, "R1");
   await world.sql(bump, [id]);
   const run = world.sql(`update parley.chats set ${assignment} where id = $1`, [id]);
   await expect(run).rejects.toMatchObject(refused);
   expect((await chatRow(id)).snapshot_version).toBe(chat.snapshot_version + 1);
+});
+
+test("a new chat is held to the same rules, and the broken one is named", async () => {
+  const { id } = await chatIn(world, "W");
+  const insert = (columns: string, values: string): Promise<unknown[]> =>
+    world.sql(
+      `insert into parley.chats (id, owner_id, root_chat_id, model, ${columns})
+       select gen_random_uuid(), owner_id, root_chat_id, 'a/b', ${values} from parley.chats where id = $1`,
+      [id],
+    );
+  await expect(insert("status", "'nonsense'")).rejects.toMatchObject({
+    ...refused,
+    constraint: "chats_status_check",
+  });
+  await expect(insert("status, labels", "'waiting', '[]'")).rejects.toMatchObject({
+    ...refused,
+    constraint: "chats_labels_check",
+  });
+});
+
+test.each([
+  ["role", "'nobody'", "chat_messages_role_check"],
+  ["visibility", "'nobody'", "chat_messages_visibility_check"],
+  ["parts", "'{}'", "chat_messages_parts_check"],
+])("messages: a %s of %s is refused", async (column, value, constraint) => {
+  const { id } = await chatIn(world, "W");
+  const change = world.sql(
+    `update parley.chat_messages set ${column} = ${value} where chat_id = $1`,
+    [id],
+  );
+  await expect(change).rejects.toMatchObject({ ...refused, constraint });
+  const columns = { role: "'user'", visibility: "'both'", parts: "'[]'", [column]: value };
+  const insert = world.sql(
+    `insert into parley.chat_messages (chat_id, ${Object.keys(columns).join(", ")})
+     values ($1, ${Object.values(columns).join(", ")})`,
+    [id],
+  );
+  await expect(insert).rejects.toMatchObject({ ...refused, constraint });
+});
+
+test("a message that names the snapshot to come moves its chat there; any other number is ignored", async () => {
+  const { id, chat } = await chatIn(world, "R0");
+  const insert = async (revision: number): Promise<void> => {
+    await world.sql(
+      `insert into parley.chat_messages (chat_id, role, parts, revision) values ($1, 'user', $2, $3)`,
+      [id, JSON.stringify(text("go on")), revision],
+    );
+  };
+  await insert(chat.snapshot_version + 2);
+  expect((await chatRow(id)).snapshot_version).toBe(chat.snapshot_version);
+  await insert(chat.snapshot_version + 1);
+  const next = chat.snapshot_version + 1;
+  expect(await chatRow(id)).toMatchObject({
+    snapshot_version: next,
+    history_version: next,
+    generation_attempt: 0,
+  });
+  expect((await messagesOf(id)).map(({ revision }) => revision).slice(-2)).toEqual([
+    chat.snapshot_version,
+    next,
+  ]);
 });
 
 test("work asked for on unchanged history starts its attempts and its takeovers anew", async () => {

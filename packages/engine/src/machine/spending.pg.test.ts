@@ -67,7 +67,7 @@ async function reserve(id: string, of: Wish): Promise<SpendAnswer> {
 
 async function settle(id: string, micros: number, usage: Usage = {}): Promise<void> {
   await world.machine.update(id, async (bundle) => {
-    const episode = { history_version: 1, generation_attempt: bundle.chat.generation_attempt };
+    const episode = { history_version: 1, generation_attempt: bundle.sketch.generation_attempt };
     const used = { total_tokens: micros, cost_usd_micros: micros, ...usage };
     await commitStep(bundle, {
       messages: [{ role: "assistant", parts: text("so"), model: "a/b", usage: used, episode }],

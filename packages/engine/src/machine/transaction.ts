@@ -9,8 +9,8 @@ import { isUniqueViolation } from "../postgres/errors.ts";
 import type { WriteTx } from "../postgres/sql.ts";
 import {
   insertChat,
-  lockAndBump,
   lockChat,
+  lockForWriting,
   updateChat,
   type BoundChanges,
   type MetadataChanges,
@@ -64,21 +64,19 @@ export class Transaction {
     this.rules = rules;
   }
 
-  /** Locks and bumps the chat, runs `fn`, checks where it landed, and buffers what is to be published. */
+  /** Locks the chat, runs `fn`, checks where it landed, and buffers what is to be published. */
   async update<T>(
     chatId: string,
     fn: (bundle: Bundle) => Promise<T>,
     options: UpdateOptions = {},
   ): Promise<T> {
     return await this.#whole(chatId, async () => {
-      const locked = lockAndBump(this.tx, chatId);
+      const locked = lockForWriting(this.tx, chatId);
       const along = options.along?.(this.tx);
       const row = await locked;
       if (row === undefined) throw new ChatNotFound(chatId);
-      const { chat } = row;
-      if (options.fence && !fenceHolds(chat, options.fence)) throw new FenceLost(chatId);
-      const before = { ...chat, snapshot_version: chat.snapshot_version - 1 };
-      return await this.#finish(new Bundle(this, chatId, before, row, along), fn, options);
+      if (options.fence && !fenceHolds(row.chat, options.fence)) throw new FenceLost(chatId);
+      return await this.#finish(new Bundle(this, chatId, row.chat, row, along), fn, options);
     });
   }
 

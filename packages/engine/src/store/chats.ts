@@ -27,7 +27,7 @@ export interface NewChat {
   readonly family_budget?: SpendLimit | null;
 }
 
-/** The columns that transitions and metadata patches write. Versions are not among them: triggers keep those. */
+/** The columns that transitions and metadata patches write. Other versions are not among them: triggers keep those. */
 export type ChatChanges = Partial<
   Pick<
     ChatRow,
@@ -64,8 +64,10 @@ export type ChatChanges = Partial<
   /** `earliest`: of the calls that wait, computed by the database, to the microsecond. */
   readonly requires_action_deadline_at?: "earliest" | null;
   readonly generation_attempt?: "next";
-  /** Work was asked for on unchanged history. */
-  readonly touch_history?: true;
+  /** What the bundle moves the chat to. */
+  readonly snapshot_version?: number;
+  /** Work was asked for on unchanged history, which moves to the bundle's snapshot. */
+  readonly history_version?: number;
 };
 
 /** Of these columns nothing but `metadata_version` depends. */
@@ -90,17 +92,17 @@ export type BoundChanges = Pick<ChatChanges, "sub_agents" | "budget" | "family_b
 
 /** Columns and values whose SQL is not a parameter. */
 const spelled: Record<string, string> = {
-  "touch_history=true": "history_version = snapshot_version, generation_attempt = 0, takeovers = 0",
   "generation_attempt=next": "generation_attempt = generation_attempt + 1",
   "compaction_requested_at=now": "compaction_requested_at = parley.now()",
   "requires_action_deadline_at=earliest":
     "requires_action_deadline_at = (select min(deadline_at) from parley.pending_calls(chats.id))",
 };
 
-/** A row as it is, and the id for the first message that its transaction inserts. */
+/** A row as it is, the id for the first message that its transaction inserts, if one was taken, and the database's time. */
 export interface ChatForWriting {
   readonly chat: ChatRow;
-  readonly messageId: number;
+  readonly messageId: number | null;
+  readonly at: Date;
 }
 
 /**
@@ -109,19 +111,20 @@ export interface ChatForWriting {
  */
 const nextMessageId = `nextval('parley.chat_messages_id_seq') as next_message_id`;
 
-function forWriting(row: ChatRow & { next_message_id: number }): ChatForWriting {
-  const { next_message_id: messageId, ...chat } = row;
-  return { chat, messageId };
+type LockedRow = ChatRow & { readonly next_message_id: number; readonly locked_at: Date };
+
+function forWriting({ next_message_id, locked_at, ...chat }: LockedRow): ChatForWriting {
+  return { chat, messageId: next_message_id, at: locked_at };
 }
 
 export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatForWriting> {
-  const [row] = await tx.query<ChatRow & { next_message_id: number }>({
+  const [row] = await tx.query<LockedRow>({
     name: "chats.insert",
     text: `insert into parley.chats (id, owner_id, parent_chat_id, root_chat_id, title, labels, model,
              reasoning_effort, system_prompt, client_tools, status, sub_agents, budget, family_budget,
              model_settings, fallback_models)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-           returning *, ${nextMessageId}`,
+           returning *, ${nextMessageId}, created_at as locked_at`,
     values: [
       chat.id,
       chat.owner_id,
@@ -144,15 +147,18 @@ export async function insertChat(tx: WriteTx, chat: NewChat): Promise<ChatForWri
   return forWriting(defined(row, "the row that was inserted"));
 }
 
-/** Lock, bump and read in one statement. Everything that classifies the state is on the row itself. */
-export async function lockAndBump(
+/**
+ * Locks and reads, in one statement: everything that classifies the state is on the row itself. The id and the time are
+ * taken when the lock is there, not while it is waited for: that is what the inner query is for.
+ */
+export async function lockForWriting(
   tx: WriteTx,
   chatId: string,
 ): Promise<ChatForWriting | undefined> {
-  const [row] = await tx.query<ChatRow & { next_message_id: number }>({
-    name: "chats.lock_and_bump",
-    text: `update parley.chats set snapshot_version = snapshot_version + 1 where id = $1
-           returning *, ${nextMessageId}`,
+  const [row] = await tx.query<LockedRow>({
+    name: "chats.lock_for_writing",
+    text: `select c.*, ${nextMessageId}, parley.now() as locked_at
+           from (select * from parley.chats where id = $1 for no key update) c`,
     values: [chatId],
   });
   return row && forWriting(row);

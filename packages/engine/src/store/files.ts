@@ -218,7 +218,7 @@ export async function deleteFile(tx: WriteTx, ownerId: string, fileId: string): 
  * Removes at most `rowsMax` files whose time is over: uploads that were left, files that no chat refers to, and of those
  * that one refers to only the bytes. Gives how many rows it has seen to.
  *
- * A reference writes the file's row before it counts (0009_files.sql): a file that was referred to after this statement
+ * A reference writes the file's row before it counts (0017_one_write.sql): a file that was referred to after this statement
  * began is skipped while that is not committed, and afterwards is not due any more.
  */
 export async function sweepFiles(tx: WriteTx, rowsMax: number): Promise<number> {

@@ -43,6 +43,7 @@ function valuesOf(chatId: string, message: NewMessage): unknown[] {
 export interface MessageStamp {
   /** Taken for it with the lock on its chat. */
   readonly id: number;
+  /** The snapshot of its bundle: where the chat is not there yet, the message moves it. */
   readonly revision: number;
   readonly created_at: Date;
 }
@@ -79,10 +80,10 @@ export function insertMessageAs(
     name: "chat_messages.insert_as",
     text: `insert into parley.chat_messages (chat_id, role, visibility, parts, model, reasoning_effort, usage,
              finish_reason, episode, created_by, client_id, is_boundary, replaces, response_format, model_settings,
-             id, created_at)
+             id, revision, created_at)
            overriding system value
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-    values: [...valuesOf(chatId, message), id, created_at],
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+    values: [...valuesOf(chatId, message), id, revision, created_at],
   });
   return { row, sent };
 }

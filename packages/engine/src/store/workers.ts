@@ -1,6 +1,6 @@
 import type { ChatRow } from "../domain/rows.ts";
 import type { Database } from "../postgres/database.ts";
-import type { Sql, WriteTx } from "../postgres/sql.ts";
+import type { ReadTx, Sql, WriteTx } from "../postgres/sql.ts";
 
 /** What a worker tells of itself when it starts. */
 export interface NewWorker {
@@ -116,7 +116,7 @@ export async function othersAreWell(
  * What an older version says nothing of, it is not trusted to have.
  */
 export async function anotherHasTools(
-  tx: WriteTx,
+  tx: ReadTx,
   chat: Pick<ChatRow, "worker_id" | "model">,
   tools: readonly string[],
   leaseMs: number,

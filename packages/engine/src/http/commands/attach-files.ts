@@ -9,12 +9,12 @@ type Parts = (TextPart | FilePart)[];
 
 /**
  * The parts with what is known of the files in them: the server's word, not the client's. From here to the end of the
- * transaction no sweep can take the files, and the message that is inserted holds them (0009_files.sql).
+ * transaction no sweep can take the files, and the message that is inserted holds them (0017_one_write.sql).
  *
  * @throws FileNotFound also for a file of somebody else's; FileExpired, TooManyFiles
  */
 export async function attachFiles(
-  bundle: Pick<Bundle, "tx" | "chatId">,
+  bundle: Pick<Bundle, "transaction" | "chatId">,
   parts: Parts,
   caller: Caller,
   context: HttpContext,
@@ -26,8 +26,8 @@ export async function attachFiles(
   const ids = [...new Set(named)];
   const { filesPerChatMax } = context.limits;
   const [rows, count] = await Promise.all([
-    lockFiles(bundle.tx, caller.principalId, ids),
-    countChatFiles(bundle.tx, bundle.chatId, ids),
+    lockFiles(bundle.transaction.tx, caller.principalId, ids),
+    countChatFiles(bundle.transaction.tx, bundle.chatId, ids),
   ]);
   const found = new Map(rows.map((row) => [row.id, row]));
   const attached = parts.map((part) =>

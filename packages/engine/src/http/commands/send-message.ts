@@ -27,7 +27,7 @@ export async function sendMessageCommand(
   const along = (tx: WriteTx) => readAlongEntering(tx, id, client_id ?? null);
   const options = { operation: "http.send_message", along };
   return await update(context.machine, id, key, options, async (bundle) => {
-    checkModelFits(body, bundle.chat.model, context);
+    checkModelFits(body, bundle.sketch.model, context);
     const message = {
       parts: await attachFiles(bundle, content, caller, context),
       model: body.model ?? null,

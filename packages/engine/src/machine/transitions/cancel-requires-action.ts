@@ -20,7 +20,7 @@ export const cancelRequiresAction = transition<void, MessageRow>(
     if (row === null) {
       throw new TransitionRejected("cancelRequiresAction", state, "no deadline has passed");
     }
-    bundle.adopt(await settlePending(tx, chatId));
+    bundle.adopt(await settlePending(bundle.atSnapshot(), chatId));
     return row;
   },
 );

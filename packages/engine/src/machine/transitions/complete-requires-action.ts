@@ -44,9 +44,9 @@ export const completeRequiresAction = transition<CompleteRequiresAction, Message
     });
     const [row] = await Promise.all([
       bundle.insert({ role: "tool", parts, created_by: submitted_by }),
-      finishExecutions(tx, chatId, results),
+      finishExecutions(bundle.tx, chatId, results),
     ]);
-    bundle.adopt(await settlePending(tx, chatId));
+    bundle.adopt(await settlePending(bundle.atSnapshot(), chatId));
     return row;
   },
 );

@@ -45,9 +45,9 @@ export const decideApproval = transition<DecideApproval, MessageRow | null>(
     }));
     const [row] = await Promise.all([
       parts.length === 0 ? null : bundle.insert({ role: "tool", parts, created_by: decided_by }),
-      decideExecutions(tx, chatId, decided_by, told),
+      decideExecutions(bundle.tx, chatId, decided_by, told),
     ]);
-    bundle.adopt(await settlePending(tx, chatId, true));
+    bundle.adopt(await settlePending(bundle.atSnapshot(), chatId, true));
     return row;
   },
 );

@@ -4,14 +4,14 @@ import type { Bundle } from "../bundle.ts";
 import { transition } from "../transition.ts";
 
 const deleteOne = transition<void, void>("deleteChat", async (bundle) => {
-  const { chat, tx } = bundle;
-  await Promise.all([insertTombstone(tx, chat), deleteChatRow(tx, chat.id)]);
+  const { sketch: chat } = bundle;
+  await Promise.all([insertTombstone(bundle.tx, chat), deleteChatRow(bundle.tx, chat.id)]);
   bundle.gone();
 });
 
 /** Deletes a chat and everything below it; each leaves a tombstone and ends its own streams. */
 export async function deleteChat(bundle: Bundle): Promise<void> {
-  await bundle.refresh();
+  await bundle.refreshState();
   for (const descendant of await lockAllDescendants(bundle)) {
     await bundle.transaction.update(descendant.id, (one) => deleteOne(one));
   }
@@ -19,10 +19,10 @@ export async function deleteChat(bundle: Bundle): Promise<void> {
 }
 
 /** A chat may have started one more while its lock was waited for; with its lock held it cannot. */
-async function lockAllDescendants({ tx, chat }: Bundle): Promise<ChatRow[]> {
+async function lockAllDescendants({ transaction, sketch }: Bundle): Promise<ChatRow[]> {
   let locked: ChatRow[] = [];
   for (;;) {
-    const found = await lockDescendants(tx, chat);
+    const found = await lockDescendants(transaction.tx, sketch);
     if (found.length === locked.length) return found;
     locked = found;
   }

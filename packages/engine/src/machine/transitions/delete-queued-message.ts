@@ -11,7 +11,7 @@ export const deleteQueuedMessage = transition<DeleteQueuedMessage, void>(
   "deleteQueuedMessage",
   async (bundle, { queued_id }) => {
     bundle.queueTouched();
-    if (!(await takeQueued(bundle.tx, bundle.chatId, queued_id))) {
+    if (!(await takeQueued(bundle.atSnapshot(), bundle.chatId, queued_id))) {
       throw new QueuedMessageNotFound(queued_id);
     }
   },

@@ -37,9 +37,9 @@ export const editMessage = transition<EditMessage, MessageRow>(
     bundle.cut(target.id);
     if (clear) bundle.queueTouched();
     await Promise.all([
-      abandonExecutions(tx, chatId, target.id, "abandoned"),
-      deleteMessagesFrom(tx, chatId, target.id),
-      clear ? clearQueue(tx, chatId) : undefined,
+      abandonExecutions(bundle.tx, chatId, target.id, "abandoned"),
+      deleteMessagesFrom(bundle.atSnapshot(), chatId, target.id),
+      clear ? clearQueue(bundle.atSnapshot(), chatId) : undefined,
     ]);
     await assertClientIdFree(bundle, input.client_id);
     const entered = await bundle.insert({

@@ -17,7 +17,7 @@ export const editQueuedMessage = transition<EditQueuedMessage, void>(
     const queue = await readQueue(tx, chatId);
     if (!queue.some((row) => row.id === queued_id)) throw new QueuedMessageNotFound(queued_id);
     bundle.queueTouched();
-    await updateQueued(tx, chatId, queued_id, parts ?? null, manner ?? null);
+    await updateQueued(bundle.atSnapshot(), chatId, queued_id, parts ?? null, manner ?? null);
   },
   { refuse: refuseQueued },
 );

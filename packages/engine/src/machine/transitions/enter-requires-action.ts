@@ -4,8 +4,8 @@ import { transition } from "../transition.ts";
 
 /** The chat waits for a client's results or for decisions, each until its own deadline. */
 export const enterRequiresAction = transition<void, void>("enterRequiresAction", async (bundle) => {
-  const { tx, chatId, state } = bundle;
-  await setDeadlines(tx, chatId);
+  const { chatId, state } = bundle;
+  await setDeadlines(bundle.tx, chatId);
   const { requires_action_deadline_at } = await bundle.set({
     status: "requires_action",
     requires_action_deadline_at: "earliest",

@@ -17,12 +17,12 @@ export interface FinishError {
 export const finishError = transition<FinishError, MessageRow[]>(
   "finishError",
   async (bundle, { error, partial = [] }) => {
-    const { tx, chatId, state } = bundle;
+    const { chatId, state } = bundle;
     const queued = state.endsWith("1");
     if (queued) bundle.queueTouched();
     const [rows] = await Promise.all([
       Promise.all(partial.map((message) => bundle.insert(message))),
-      queued ? unsteerQueue(tx, chatId) : undefined,
+      queued ? unsteerQueue(bundle.atSnapshot(), chatId) : undefined,
     ]);
     const closed = state.startsWith("R") ? null : await closeOpenCalls(bundle, "failed");
     await bundle.set({

@@ -23,12 +23,12 @@ const cleared = {
 export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
   "finishInterruption",
   async (bundle, { partial }) => {
-    const { tx, chatId, state } = bundle;
-    const { hold } = bundle.chat;
+    const { chatId, state } = bundle;
+    const { hold } = bundle.flags;
     const rows = await Promise.all(partial.map((message) => bundle.insert(message)));
     const [[queue, open]] = await Promise.all([
       readQueueAndCalls(bundle),
-      abandonExecutions(tx, chatId, 0, "unknown"),
+      abandonExecutions(bundle.tx, chatId, 0, "unknown"),
     ]);
     if (open.length > 0) {
       throw new TransitionRejected("finishInterruption", state, "a tool call has no result yet");
@@ -56,7 +56,7 @@ export const finishInterruption = transition<FinishInterruption, MessageRow[]>(
 
 async function unsteer(bundle: Bundle): Promise<void> {
   bundle.queueTouched();
-  await unsteerQueue(bundle.tx, bundle.chatId);
+  await unsteerQueue(bundle.atSnapshot(), bundle.chatId);
 }
 
 const stopped = {

@@ -25,7 +25,7 @@ export const forkChat = transition<ForkChat, MessageRow[]>("forkChat", async (bu
       throw new MessageNotFound(up_to);
     }
   }
-  bundle.inserted(await copyMessages(tx, chatId, source, up_to ?? null));
+  bundle.inserted(await copyMessages(bundle.atSnapshot(), chatId, source, up_to ?? null));
   const open = await readOpenCalls(tx, chatId);
   if (open.length > 0) {
     // The calls stay the source's: its ledger may know a result, and is not written to.

@@ -43,11 +43,11 @@ export const promoteQueuedMessage = transition<PromoteQueuedMessage, MessageRow[
 
 /** It now interrupts, so that a later interruption by another message comes behind it. */
 async function moveToHead(bundle: Bundle, queue: QueueRow[], queued: QueueRow): Promise<void> {
-  const { tx, chatId } = bundle;
+  const { chatId } = bundle;
   const rest = queue.filter((row) => row !== queued).map((row) => row.id);
   bundle.queueTouched();
   await Promise.all([
     arrangeQueue(bundle, queue, [queued.id, ...rest]),
-    updateQueued(tx, chatId, queued.id, null, "interrupt"),
+    updateQueued(bundle.atSnapshot(), chatId, queued.id, null, "interrupt"),
   ]);
 }

@@ -15,7 +15,7 @@ export const promoteSteering = transition<void, MessageRow[]>("promoteSteering",
   const [rows] = await Promise.all([
     Promise.all(steering.map((queued) => bundle.insert(userMessage(queued)))),
     deleteQueued(
-      bundle.tx,
+      bundle.atSnapshot(),
       bundle.chatId,
       steering.map((queued) => queued.id),
     ),

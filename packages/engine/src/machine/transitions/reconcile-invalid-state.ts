@@ -10,7 +10,7 @@ export const reconcileInvalidState = transition<void, MessageRow | null>(
     bundle.queueTouched();
     const [closed] = await Promise.all([
       closeOpenCalls(bundle, "reconciled"),
-      unsteerQueue(bundle.tx, bundle.chatId),
+      unsteerQueue(bundle.atSnapshot(), bundle.chatId),
     ]);
     await bundle.set({
       status: "error",

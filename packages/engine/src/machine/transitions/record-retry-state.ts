@@ -9,5 +9,6 @@ export type RecordRetryState = Omit<RetryState, "retrying_at">;
 export const recordRetryState = transition<RecordRetryState, RetryState>(
   "recordRetryState",
   async (bundle, state) =>
-    bundle.adopt(await storeRetryState(bundle.tx, bundle.chatId, state)).retry_state as RetryState,
+    bundle.adopt(await storeRetryState(bundle.atSnapshot(), bundle.chatId, state))
+      .retry_state as RetryState,
 );

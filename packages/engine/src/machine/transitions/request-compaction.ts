@@ -13,6 +13,6 @@ export const requestCompaction = transition<void, void>("requestCompaction", asy
     compact_only: bundle.state === "W",
     worker_id: null,
     runner_id: null,
-    touch_history: true,
+    history_version: bundle.snapshot,
   });
 });

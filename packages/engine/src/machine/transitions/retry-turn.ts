@@ -14,5 +14,5 @@ export const retryTurn = transition<void, void>("retryTurn", async (bundle) => {
   const messages = last === null ? [] : [last];
   const step = nextStep({ messages, calls, steering: false, compaction: false });
   if (step === "finish") throw new NothingToRetry();
-  await bundle.set({ status: "running", last_error: null, touch_history: true });
+  await bundle.set({ status: "running", last_error: null, history_version: bundle.snapshot });
 });

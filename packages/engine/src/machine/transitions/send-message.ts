@@ -71,7 +71,12 @@ async function appendAndPromote(bundle: Bundle, input: SendMessage): Promise<Sen
   }
   // Nothing is busy that it could steer or interrupt.
   const [queued, { entered, messages }] = await Promise.all([
-    insertQueued(bundle.tx, bundle.chatId, { ...input.message, manner: "queue" }, queue.length - 1),
+    insertQueued(
+      bundle.atSnapshot(),
+      bundle.chatId,
+      { ...input.message, manner: "queue" },
+      queue.length - 1,
+    ),
     promote(bundle, head, calls, "cancelled"),
   ]);
   await bundle.set({ status: "running", last_error: null, turn_message_id: entered.id });
@@ -80,13 +85,18 @@ async function appendAndPromote(bundle: Bundle, input: SendMessage): Promise<Sen
 
 /** The chat is busy: into the queue, at its end or, to interrupt, at its head. */
 async function wait(bundle: Bundle, input: SendMessage): Promise<QueueRow> {
-  const { tx, chatId } = bundle;
+  const { chatId } = bundle;
   const queue_length = bundle.queueLength;
   if (queue_length >= input.queueMessagesMax) throw new QueueFull(input.queueMessagesMax);
   await assertClientIdFree(bundle, input.message.client_id);
   const manner = input.when_busy === "reject" ? "queue" : input.when_busy;
   bundle.queueTouched();
-  const queued = await insertQueued(tx, chatId, { ...input.message, manner }, queue_length);
+  const queued = await insertQueued(
+    bundle.atSnapshot(),
+    chatId,
+    { ...input.message, manner },
+    queue_length,
+  );
   if (manner !== "interrupt") return queued;
   const position = queue_length === 0 ? 0 : await moveBehindInterrupts(bundle, queued);
   await Promise.all([

@@ -173,7 +173,7 @@ export class TaskRun {
           async (bundle) => {
             throwIfCancelled(signal);
             last = bundle;
-            this.#committing = bundle.chat.snapshot_version;
+            this.#committing = bundle.snapshot;
             return await fn(bundle);
           },
           { ...fence, operation },

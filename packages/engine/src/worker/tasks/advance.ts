@@ -252,7 +252,7 @@ async function runsElsewhere(
   const names = [...new Set(toRun.map(({ call }) => call.tool_name))];
   await bundle.refresh();
   const { leaseMs } = bundle.transaction.rules;
-  return await anotherHasTools(bundle.tx, bundle.chat, names, leaseMs, silenceMs);
+  return await anotherHasTools(bundle.tx, bundle.sketch, names, leaseMs, silenceMs);
 }
 
 /** Calls that may run once at most are recorded as started before any of them runs, in the bundle that begins the step. */

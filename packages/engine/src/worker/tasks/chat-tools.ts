@@ -48,10 +48,10 @@ export async function noteOutages(
   bundle: Bundle,
   tools: ChatTools,
 ): Promise<void> {
-  const { notices } = bundle.chat;
+  const { notices } = bundle.sketch;
   const outages = outagesOf(ctx, tools, notices);
   if (!isNews(notices, outages)) return;
-  bundle.adopt(await writeOutages(bundle.tx, bundle.chatId, outages));
+  bundle.adopt(await writeOutages(bundle.atSnapshot(), bundle.chatId, outages));
 }
 
 async function toolsOf(

@@ -52,8 +52,8 @@ async function beginTurn(ctx: TaskContext): Promise<Next> {
   if (ctx.row.takeovers >= ctx.limits.takeoversMax) return await giveUp(ctx, crashed);
   return await ctx.commit("worker.begin", async (bundle) => {
     const transcript =
-      ctx.memory.transcript(bundle.chat.history_version) ??
-      (await readTranscript(bundle.tx, bundle.chat));
+      ctx.memory.transcript(bundle.sketch.history_version) ??
+      (await readTranscript(bundle.tx, bundle.sketch));
     return await advance(ctx, bundle, transcript);
   });
 }

@@ -13,10 +13,10 @@ export async function giveUp(
 ): Promise<Next> {
   const said = keep ? await latestSaid(ctx) : null;
   return await ctx.commit("worker.fail", async (bundle) => {
-    const transcript = said && (await readTranscript(bundle.tx, bundle.chat));
+    const transcript = said && (await readTranscript(bundle.tx, bundle.sketch));
     const partial =
       said && transcript
-        ? failedReply(said, calledModel(bundle.chat, transcript, said.key.generation_attempt))
+        ? failedReply(said, calledModel(bundle.sketch, transcript, said.key.generation_attempt))
         : [];
     return await fail(ctx, bundle, error, partial);
   });

@@ -45,8 +45,8 @@ async function partialOf(
     return [said ? { ...stopped, episode: episodeName(said.key) } : stopped];
   }
   if (said === null) return [];
-  const transcript = await readTranscript(bundle.tx, bundle.chat);
-  const model = calledModel(bundle.chat, transcript, said.key.generation_attempt);
+  const transcript = await readTranscript(bundle.tx, bundle.sketch);
+  const model = calledModel(bundle.sketch, transcript, said.key.generation_attempt);
   const [reply, ...closed] = interruptedReply(said, model);
   if (reply === undefined) return [];
   // The provider was going to say at the end what it has counted; it was paid for until here.

@@ -141,7 +141,7 @@ async function commitReply(
     : null;
   const repair = repairOf(reply);
   return await ctx.commit("worker.step", async (bundle) => {
-    const { client_tools } = bundle.chat;
+    const { client_tools } = bundle.sketch;
     const tools = await toolsIn(ctx, bundle);
     await noteOutages(ctx, bundle, tools);
     const executions = cutOff

@@ -34,8 +34,6 @@ export interface HttpLimits {
   readonly pingMs: number;
   readonly frameEventsMax: number;
   readonly clientFrameBytesMax: number;
-  /** What may wait in a socket before its stream is told to hold back. */
-  readonly socketBufferBytesMax: number;
 }
 
 export const defaultHttpLimits: HttpLimits = {
@@ -61,5 +59,4 @@ export const defaultHttpLimits: HttpLimits = {
   pingMs: streamTiming.pingMs,
   frameEventsMax: protocolLimits.frameEventsMax,
   clientFrameBytesMax: protocolLimits.clientFrameBytesMax,
-  socketBufferBytesMax: 64 * 1024,
 };

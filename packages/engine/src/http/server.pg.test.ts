@@ -208,6 +208,7 @@ const large = (n: number): EncodedEvent => {
   return {
     type: "message",
     cursor: `c${n}`,
+    isPlain: false,
     json: () => `{"type":"message","cursor":"c${n}","data":${data}}`,
     dataJson: () => data,
   };

@@ -7,3 +7,12 @@ export function livePartJson(part: LivePart): string {
   }
   return JSON.stringify(part);
 }
+
+/** Whether the JSON of a live part is certainly plain ASCII: of deltas of text, that of others is not looked at. */
+export function isPlainPart(part: LivePart): boolean {
+  return (
+    (part.type === "text" || part.type === "reasoning") &&
+    "delta" in part &&
+    Buffer.byteLength(part.delta) === part.delta.length
+  );
+}

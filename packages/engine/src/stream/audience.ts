@@ -1,5 +1,5 @@
 import type { LivePart, Part } from "@parley/protocol";
-import { livePartJson } from "../parts/live-json.ts";
+import { isPlainPart, livePartJson } from "../parts/live-json.ts";
 import { encodeCursor, type CursorScope, type Position, type PreviewPosition } from "./cursor.ts";
 import { Encoded, Payload } from "./encode.ts";
 import { LiveEvent, LiveLine } from "./live-line.ts";
@@ -99,9 +99,10 @@ export class Audience {
   /** One live part to everybody. `positionOf(low)` names the position; its seq is `at.seq`. */
   sendPart(part: LivePart, at: PreviewPosition, state: object, positionOf: PositionOf): void {
     const json = livePartJson(part);
+    const isPlain = isPlainPart(part);
     for (const group of this.#groups.values()) {
       const line = this.#lineOf(group, at, state, positionOf);
-      sendLive(group, new LiveEvent(line, at.seq, json), at);
+      sendLive(group, new LiveEvent(line, at.seq, json, isPlain), at);
     }
   }
 

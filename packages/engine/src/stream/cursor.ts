@@ -1,5 +1,6 @@
 import { ParleyError } from "../lib/errors.ts";
 import type { DatabaseIdentity } from "../postgres/identity.ts";
+import { base36 } from "./base36.ts";
 import { fnv1a } from "./digest.ts";
 
 /**
@@ -74,7 +75,7 @@ const separator = ".";
  * thousands of them a second: their common beginning is written and hashed once.
  */
 export class CursorPrefix {
-  readonly #text: string;
+  readonly text: string;
   readonly #hash: number;
 
   constructor(scope: CursorScope, position: Position) {
@@ -98,13 +99,18 @@ export class CursorPrefix {
       number(preview?.history_version ?? 0),
       number(preview?.generation_attempt ?? 0),
     ];
-    this.#text = fields.join(separator) + separator;
-    this.#hash = fnv1a(this.#text);
+    this.text = [...fields, ""].join(separator);
+    this.#hash = fnv1a(this.text);
   }
 
   cursor(seq: number): string {
-    const tail = number(seq);
-    return this.#text + tail + separator + fnv1a(tail, this.#hash).toString(36);
+    return this.text + this.tail(seq);
+  }
+
+  /** What follows `text`. */
+  tail(seq: number): string {
+    const last = base36(seq);
+    return last + separator + base36(fnv1a(last, this.#hash));
   }
 }
 

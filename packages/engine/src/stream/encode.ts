@@ -40,6 +40,7 @@ export function messagePayload(row: MessageRow): Payload {
 
 /** A payload with a cursor. Both are made when first asked for. */
 export class Encoded implements EncodedEvent {
+  readonly isPlain = false;
   readonly #payload: Payload;
   readonly #makeCursor: (() => string) | null;
   #cursor: string | undefined;

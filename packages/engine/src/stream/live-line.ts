@@ -6,7 +6,9 @@ type Episode = Pick<PreviewPosition, "history_version" | "generation_attempt">;
 /** What the events of all live parts of an episode have in common, for subscribers whose cursors are the same. */
 export class LiveLine {
   readonly #cursors: CursorPrefix;
-  /** What stands before the seq in the data. */
+  /** What stands before the seq in the cursor, between there and the seq in the data, and before that in the data alone. */
+  readonly #head: string;
+  readonly #middle: string;
   readonly #data: string;
 
   /** `position`: of the episode's parts, but for their seq. */
@@ -14,10 +16,18 @@ export class LiveLine {
     const { history_version, generation_attempt } = episode;
     this.#cursors = new CursorPrefix(scope, position);
     this.#data = `{"history_version":${history_version},"generation_attempt":${generation_attempt},"seq":`;
+    // Cursors are made of letters, digits, dots and dashes: nothing to escape. Joined, so that no part copies them piece
+    // by piece.
+    this.#head = ['{"type":"message_part","cursor":"', this.#cursors.text].join("");
+    this.#middle = ['","data":', this.#data].join("");
   }
 
   cursor(seq: number): string {
     return this.#cursors.cursor(seq);
+  }
+
+  json(seq: number, part: string): string {
+    return `${this.#head}${this.#cursors.tail(seq)}${this.#middle}${seq},"part":${part}}}`;
   }
 
   dataJson(seq: number, part: string): string {
@@ -31,13 +41,15 @@ export class LiveEvent implements EncodedEvent {
   readonly #line: LiveLine;
   readonly #seq: number;
   readonly #part: string;
+  readonly isPlain: boolean;
   #json: string | undefined;
 
-  /** `part`: its JSON. */
-  constructor(line: LiveLine, seq: number, part: string) {
+  /** `part`: its JSON; `isPlain`: which is known to be ASCII. */
+  constructor(line: LiveLine, seq: number, part: string, isPlain: boolean) {
     this.#line = line;
     this.#seq = seq;
     this.#part = part;
+    this.isPlain = isPlain;
   }
 
   get cursor(): string {
@@ -45,8 +57,7 @@ export class LiveEvent implements EncodedEvent {
   }
 
   json(): string {
-    // Cursors are made of letters, digits, dots and dashes: nothing to escape.
-    this.#json ??= `{"type":"message_part","cursor":"${this.cursor}","data":${this.dataJson()}}`;
+    this.#json ??= this.#line.json(this.#seq, this.#part);
     return this.#json;
   }
 

@@ -6,6 +6,7 @@ import type { EncodedEvent } from "./ports.ts";
 const event = (type: string, size = 10): EncodedEvent => ({
   type,
   cursor: undefined,
+  isPlain: false,
   json: () => "x".repeat(size),
   dataJson: () => "x",
 });

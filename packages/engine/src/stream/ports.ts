@@ -6,6 +6,8 @@ export interface EncodedEvent {
   readonly type: string;
   /** Resumes directly after this event; undefined only on events that say nothing lasting. */
   readonly cursor: string | undefined;
+  /** Its JSON is known to be plain ASCII: a byte for each of its characters. */
+  readonly isPlain: boolean;
   /** `{"type", "cursor"?, "data"}` */
   json(): string;
   /** `data` alone. */

@@ -48,7 +48,7 @@ function make(): {
     say(...seqs) {
       for (const seq of seqs) {
         const at: PreviewPosition = { ...episode, seq };
-        subscriber.live(new LiveEvent(line, seq, "{}"), at);
+        subscriber.live(new LiveEvent(line, seq, "{}", true), at);
       }
     },
     endTurn() {
@@ -121,7 +121,7 @@ it("the event of a live part is what the general way makes of it", () => {
   const part = { type: "text", index: 0, delta: 'a\u2028"b' };
   const cursors = new CursorPrefix(scope, { ...nowhere, preview: at });
   const slow = new Encoded(new Payload("message_part", { ...at, part }), () => cursors.cursor(7));
-  const fast = new LiveEvent(line, 7, JSON.stringify(part));
+  const fast = new LiveEvent(line, 7, JSON.stringify(part), false);
   assert(slow.cursor !== undefined, "it has a cursor");
   expect([fast.type, fast.cursor, fast.json(), fast.dataJson()]).toEqual([
     slow.type,

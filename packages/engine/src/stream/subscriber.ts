@@ -32,17 +32,23 @@ export class Subscriber implements Subscription, Held {
   /** The lowest message id of its first window; set when it is attached. */
   low = 0;
   readonly #options: SubscriberOptions;
+  readonly #sink: Sink;
+  readonly #turnEnd: TurnEnd;
   readonly #outbox = new Outbox();
   /** Live parts up to here are on its screen already. */
   #skip: PreviewPosition | null = null;
   #started = false;
   #writable = true;
-  /** A live part was written in this turn: others gather until it is over. */
-  #gathering = false;
+  /** The turn in which a live part was written last: others gather until it is over. */
+  #wroteIn = -1;
+  /** It is told when the turn is over. */
+  #waiting = false;
   #closed = false;
 
   constructor(options: SubscriberOptions) {
     this.#options = options;
+    this.#sink = options.sink;
+    this.#turnEnd = options.turnEnd;
     this.principalId = options.principalId;
     this.owner = options.owner;
   }
@@ -53,7 +59,7 @@ export class Subscriber implements Subscription, Held {
 
   /** From the next turn of the loop on, the sink is called: whoever awaits the opening has gone on by then. */
   start(): void {
-    this.#options.turnEnd.wait(this);
+    this.#wait();
   }
 
   /** What the client says it has of the preview. */
@@ -81,20 +87,23 @@ export class Subscriber implements Subscription, Held {
   live(event: EncodedEvent, at: PreviewPosition): void {
     if (this.#closed || (this.#skip !== null && this.#seen(this.#skip, at))) return;
     const ready = this.#writable && this.#started;
-    if (ready && this.#outbox.empty && !this.#outbox.lagging && !this.#gathering) {
-      this.#gathering = true;
-      this.#options.turnEnd.wait(this);
-      this.#write([event]);
-      return;
+    if (ready && this.#outbox.empty && !this.#outbox.lagging) {
+      const turn = this.#turnEnd.number;
+      if (this.#wroteIn !== turn) {
+        this.#wroteIn = turn;
+        this.#write([event]);
+        return;
+      }
     }
     this.#outbox.addLive(event);
     if (ready && this.#outbox.size >= batchPartsMax) this.#pump();
+    else if (ready) this.#wait();
     this.#checkFull();
   }
 
   turnOver(): void {
+    this.#waiting = false;
     this.#started = true;
-    this.#gathering = false;
     this.#pump();
   }
 
@@ -121,6 +130,12 @@ export class Subscriber implements Subscription, Held {
     } catch (err) {
       this.#options.logger.error({ err }, "a stream's sink threw");
     }
+  }
+
+  #wait(): void {
+    if (this.#waiting) return;
+    this.#waiting = true;
+    this.#turnEnd.wait(this);
   }
 
   #seen(skip: PreviewPosition, at: PreviewPosition): boolean {
@@ -151,7 +166,7 @@ export class Subscriber implements Subscription, Held {
 
   #write(events: readonly EncodedEvent[]): void {
     try {
-      this.#writable = this.#options.sink.write(events);
+      this.#writable = this.#sink.write(events);
     } catch (err) {
       this.#options.logger.error({ err }, "a stream's sink threw");
       this.close();

@@ -8,22 +8,39 @@ export interface Held {
   turnOver(): void;
 }
 
-/** Wakes, once at the end of a turn of the loop, everybody who asked for it in that turn: one callback for all of them. */
+/** Tells turns of the loop apart, and wakes at the end of one everybody who asked for it: one callback for all of them. */
 export class TurnEnd {
   readonly #turn: NextTurn;
   #held: Held[] = [];
+  #number = 0;
+  #armed = false;
 
   constructor(turn: NextTurn) {
     this.#turn = turn;
   }
 
-  wait(held: Held): void {
-    if (this.#held.push(held) === 1) this.#turn(() => this.#over());
+  /** Of the turn that is on: another one from the next turn on. */
+  get number(): number {
+    if (!this.#armed) this.#arm();
+    return this.#number;
   }
 
-  #over(): void {
+  wait(held: Held): void {
+    this.#held.push(held);
+    if (!this.#armed) this.#arm();
+  }
+
+  #arm(): void {
+    this.#armed = true;
+    this.#turn(this.#over);
+  }
+
+  readonly #over = (): void => {
+    this.#armed = false;
+    this.#number += 1;
+    if (this.#held.length === 0) return;
     const all = this.#held;
     this.#held = [];
     for (const held of all) held.turnOver();
-  }
+  };
 }

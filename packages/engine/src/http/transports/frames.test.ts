@@ -10,9 +10,10 @@ import { frameEncoding, Frames, textFrame, type Frame } from "./frames.ts";
 /** How often an event was asked for its text: once for each frame that is made. */
 let asked = 0;
 
-const event = (json: string): EncodedEvent => ({
+const event = (json: string, isPlain = false): EncodedEvent => ({
   type: "message_part",
   cursor: undefined,
+  isPlain,
   json() {
     asked += 1;
     return json;
@@ -64,6 +65,14 @@ test("plain text stays a string of bytes, and other text does not", () => {
   expect(textFrame("x".repeat(200))).toBe(`\x81\x7e\x00\xc8${"x".repeat(200)}`);
   expect(textFrame("x\x7f")).toBe("\x81\x02x\x7f");
   expect(Buffer.isBuffer(textFrame("x\x80"))).toBe(true);
+});
+
+test("an event that is known to be plain is framed like any other, at every length", () => {
+  for (const n of [0, 100, 115, 116, 117, 65_525, 65_526, 70_000]) {
+    const json = JSON.stringify({ n: "x".repeat(n) });
+    const [known, looked] = [new Frames(), new Frames()];
+    expect(known.of([event(json, true)])).toBe(looked.of([event(json)]));
+  }
 });
 
 test("the same events are framed once; other events are never mistaken for them", async () => {

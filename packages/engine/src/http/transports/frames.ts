@@ -27,7 +27,7 @@ export class Frames {
   /** A JSON array of events. */
   of(events: readonly EncodedEvent[]): Frame {
     if (this.#frame !== null && areSame(events, this.#events)) return this.#frame;
-    const frame = textFrame(textOf(events));
+    const frame = frameOf(events);
     const isShared = frame.length <= sharedBytesMax;
     this.#events = isShared ? events : [];
     this.#frame = isShared ? frame : null;
@@ -35,11 +35,14 @@ export class Frames {
   }
 }
 
-function textOf(events: readonly EncodedEvent[]): string {
+function frameOf(events: readonly EncodedEvent[]): Frame {
   const [first] = events;
-  // Live parts, which are nearly all there is, come alone.
-  if (first !== undefined && events.length === 1) return `[${first.json()}]`;
-  return `[${events.map((event) => event.json()).join(",")}]`;
+  // Live parts, which are nearly all there is, come alone. To count their bytes would be to put them together twice.
+  if (first?.isPlain === true && events.length === 1) {
+    const json = first.json();
+    return `${plainHeader(json.length + 2)}[${json}]`;
+  }
+  return textFrame(`[${events.map((event) => event.json()).join(",")}]`);
 }
 
 function areSame(a: readonly EncodedEvent[], b: readonly EncodedEvent[]): boolean {
@@ -49,13 +52,20 @@ function areSame(a: readonly EncodedEvent[], b: readonly EncodedEvent[]): boolea
 /** RFC 6455, section 5.2. */
 export function textFrame(text: string): Frame {
   const bytes = Buffer.byteLength(text);
-  const header = headerOf(bytes);
   // Only in plain ASCII is a character a byte.
-  if (bytes === text.length) return String.fromCharCode(...header) + text;
+  if (bytes === text.length) return plainHeader(bytes) + text;
+  const header = headerOf(bytes);
   const frame = Buffer.allocUnsafe(header.length + bytes);
   frame.set(header);
   frame.write(text, header.length, "utf8");
   return frame;
+}
+
+function plainHeader(bytes: number): string {
+  if (bytes >= uint16Marker && bytes <= 0xffff) {
+    return String.fromCharCode(finalText, uint16Marker, bytes >> 8, bytes & 0xff);
+  }
+  return String.fromCharCode(...headerOf(bytes));
 }
 
 function headerOf(bytes: number): number[] {

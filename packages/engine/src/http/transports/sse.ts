@@ -23,16 +23,13 @@ export class SseWire implements Wire {
 
   constructor(response: ServerResponse, session: StreamSession) {
     this.#response = response;
+    response.on("drain", () => session.drained());
     response.on("close", () => session.gone());
     response.on("error", () => session.gone());
   }
 
-  send(events: readonly EncodedEvent[], flushed: () => void): void {
-    this.#response.write(events.map(sseOf).join(""), () => flushed());
-  }
-
-  bufferedBytes(): number {
-    return this.#response.writableLength;
+  send(events: readonly EncodedEvent[]): boolean {
+    return this.#response.write(events.map(sseOf).join(""));
   }
 
   ping(): void {

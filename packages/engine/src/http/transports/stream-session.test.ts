@@ -6,23 +6,20 @@ import { StreamSession, type Wire } from "./stream-session.ts";
 const event = (type: string): EncodedEvent => ({
   type,
   cursor: type,
+  isPlain: false,
   json: () => JSON.stringify({ type }),
   dataJson: () => "{}",
 });
 
-/** A wire whose socket a test fills and empties. */
+/** A wire whose socket holds three events and is emptied by a test. */
 class TestWire implements Wire {
   readonly log: string[] = [];
   buffered = 0;
-  #flushed: (() => void)[] = [];
 
-  send(events: readonly EncodedEvent[], flushed: () => void): void {
+  send(events: readonly EncodedEvent[]): boolean {
     this.log.push(events.map(({ type }) => type).join("+"));
-    this.buffered += 10 * events.length;
-    this.#flushed.push(flushed);
-  }
-  bufferedBytes(): number {
-    return this.buffered;
+    this.buffered += events.length;
+    return this.buffered < 3;
   }
   ping(): void {
     this.log.push("ping");
@@ -33,15 +30,11 @@ class TestWire implements Wire {
   destroy(): void {
     this.log.push("destroy");
   }
-  flush(bytes: number): void {
-    this.buffered -= bytes;
-    this.#flushed.shift()?.();
-  }
 }
 
 function setUp() {
   const clock = new ManualClock();
-  const session = new StreamSession({ clock, pingMs: 15_000, socketBufferBytesMax: 25 });
+  const session = new StreamSession({ clock, pingMs: 15_000 });
   const wire = new TestWire();
   const calls: string[] = [];
   const subscription = {
@@ -57,12 +50,12 @@ describe("pressure", () => {
     session.attach(wire, subscription);
     expect(session.write([event("a"), event("b")])).toBe(true);
     expect(session.write([event("c")])).toBe(false);
-    wire.flush(0);
     expect(calls).toEqual([]);
-    wire.flush(30);
+    wire.buffered = 0;
+    session.drained();
     expect(calls).toEqual(["drained"]);
     expect(session.write([event("d")])).toBe(true);
-    wire.flush(10);
+    session.drained();
     expect(calls).toEqual(["drained"]);
   });
 
@@ -73,6 +66,24 @@ describe("pressure", () => {
     session.attach(wire, subscription);
     expect(wire.log).toEqual(["a+b"]);
     expect(calls).toEqual(["drained"]);
+  });
+
+  test("and more of it than the socket holds is pressure, too", () => {
+    const { session, wire, calls, subscription } = setUp();
+    session.write([event("a"), event("b"), event("c")]);
+    session.attach(wire, subscription);
+    expect([wire.log, calls]).toEqual([["a+b+c"], []]);
+    session.drained();
+    expect(calls).toEqual(["drained"]);
+  });
+
+  test("nobody is told of room once the stream is over", () => {
+    const { session, wire, calls, subscription } = setUp();
+    session.attach(wire, subscription);
+    session.write([event("a"), event("b"), event("c")]);
+    session.close("reconnect");
+    session.drained();
+    expect(calls).toEqual([]);
   });
 });
 

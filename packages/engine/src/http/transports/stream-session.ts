@@ -5,10 +5,8 @@ import type { OpenStreamHandle } from "./stream-registry.ts";
 
 /** How events get onto one connection. None of it throws. */
 export interface Wire {
-  /** `flushed` is called when the operating system has taken it, or never will. */
-  send(events: readonly EncodedEvent[], flushed: () => void): void;
-  /** Bytes that wait in the socket. */
-  bufferedBytes(): number;
+  /** False: as much waits in the socket as it holds (its high-water mark, 64 KiB); `drained` follows when it is empty. */
+  send(events: readonly EncodedEvent[]): boolean;
   /** Shows that the server lives. */
   ping(): void;
   /** Says why, and ends the connection in an orderly way. */
@@ -20,7 +18,6 @@ export interface Wire {
 export interface StreamSessionOptions {
   readonly clock: Clock;
   readonly pingMs: number;
-  readonly socketBufferBytesMax: number;
 }
 
 /** A client that does not take our goodbye within this time is cut off. */
@@ -40,11 +37,6 @@ export class StreamSession implements Sink, OpenStreamHandle {
   #timer: Timer | null = null;
   #goodbye: Timer | null = null;
   #onOver: (() => void)[] = [];
-  /** One for all writes: those of one turn of the loop are then told of together. */
-  readonly #flushed = (): void => {
-    const wire = this.#wire;
-    if (wire !== null && this.#held && this.#over === null && !this.#isFull(wire)) this.#release();
-  };
 
   constructor(options: StreamSessionOptions) {
     this.#options = options;
@@ -63,8 +55,8 @@ export class StreamSession implements Sink, OpenStreamHandle {
     }
     this.#armPing();
     const early = this.#early.splice(0);
-    if (early.length > 0) wire.send(early, this.#flushed);
-    if (this.#held && !this.#isFull(wire)) this.#release();
+    const hasRoom = early.length === 0 || wire.send(early);
+    if (this.#held && hasRoom) this.#release();
   }
 
   /** Calls `fn` once the stream is over (at once when it is). */
@@ -80,9 +72,13 @@ export class StreamSession implements Sink, OpenStreamHandle {
       this.#held = true;
       return false;
     }
-    this.#wire.send(events, this.#flushed);
-    this.#held = this.#isFull(this.#wire);
+    this.#held = !this.#wire.send(events);
     return !this.#held;
+  }
+
+  /** The wire has room again. Asked for by no callback of a write: those cost a turn of Node's queue for each part. */
+  drained(): void {
+    if (this.#held && this.#over === null) this.#release();
   }
 
   /** The subscription ends the stream: it calls nothing after this. */
@@ -104,10 +100,6 @@ export class StreamSession implements Sink, OpenStreamHandle {
     this.#goodbye?.cancel();
     if (!this.#finish("gone")) return;
     this.#subscription?.close();
-  }
-
-  #isFull(wire: Wire): boolean {
-    return wire.bufferedBytes() > this.#options.socketBufferBytesMax;
   }
 
   #release(): void {

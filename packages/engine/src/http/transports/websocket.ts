@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { streamCloses, type StreamCloseReason } from "@parley/protocol";
-import type { WebSocket } from "ws";
+import { WebSocket } from "ws";
 import type { EncodedEvent } from "../../stream/ports.ts";
 import { frameEncoding, type Frames } from "./frames.ts";
 import type { StreamSession, Wire } from "./stream-session.ts";
@@ -24,6 +24,7 @@ export class WebSocketWire implements Wire {
     this.#socket = socket;
     this.#connection = connection;
     this.#frames = frames;
+    connection.on("drain", () => session.drained());
     socket.on("message", () => session.end("invalid_frame"));
     socket.on("pong", () => void (this.#unanswered = 0));
     socket.on("close", () => session.gone());
@@ -31,16 +32,13 @@ export class WebSocketWire implements Wire {
     socket.on("error", () => session.gone());
   }
 
-  send(events: readonly EncodedEvent[], flushed: () => void): void {
+  send(events: readonly EncodedEvent[]): boolean {
     // After the goodbye of either side nothing may follow.
-    if (this.#socket.readyState !== this.#socket.OPEN) return flushed();
+    if (this.#socket.readyState !== WebSocket.OPEN) return true;
     const frame = this.#frames.of(events);
-    if (typeof frame === "string") this.#connection.write(frame, frameEncoding, flushed);
-    else this.#connection.write(frame, flushed);
-  }
-
-  bufferedBytes(): number {
-    return this.#socket.bufferedAmount;
+    return typeof frame === "string"
+      ? this.#connection.write(frame, frameEncoding)
+      : this.#connection.write(frame);
   }
 
   ping(): void {
@@ -49,7 +47,7 @@ export class WebSocketWire implements Wire {
       return;
     }
     this.#unanswered += 1;
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#socket.ping();
     this.#socket.send(emptyFrame);
   }

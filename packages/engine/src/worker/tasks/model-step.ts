@@ -77,8 +77,8 @@ async function call(
     if (ctx.signal.aborted) return;
     if (!spoke) ctx.observer.firstPart(ctx.row, ctx.clock.monotonic() - startedAt);
     spoke = true;
-    listen(live);
     writer.append(live);
+    listen(live);
   };
   try {
     const reply = await withinTurn(

@@ -96,7 +96,7 @@ export class Audience {
     );
   }
 
-  /** One live part to everybody. `positionOf(low)` names the position; its seq is `at.seq`. */
+  /** One live part to everybody. `positionOf` names the position that cursors are made of. */
   sendPart(part: LivePart, at: PreviewPosition, state: object, positionOf: PositionOf): void {
     const json = livePartJson(part);
     const isPlain = isPlainPart(part);
@@ -121,7 +121,7 @@ export class Audience {
 
   #lineOf(group: Group, at: PreviewPosition, state: object, positionOf: PositionOf): LiveLine {
     if (group.live?.of !== state) {
-      group.live = { of: state, line: new LiveLine(this.#scope, positionOf(group.low), at) };
+      group.live = { of: state, line: new LiveLine(this.#scope, positionOf(group.low, at), at) };
     }
     return group.live.line;
   }
@@ -132,7 +132,7 @@ function sendLive(group: Group, event: EncodedEvent, at: PreviewPosition): void 
 }
 
 /** The position of those who began at `low`, with the preview that live parts belong to. */
-export type PositionOf = (low: number) => Position;
+export type PositionOf = (low: number, at: PreviewPosition) => Position;
 
 function nameOf({ low, stray }: Place): string {
   if (stray === null) return String(low);

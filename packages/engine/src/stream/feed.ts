@@ -4,8 +4,8 @@ import { ChatNotFound } from "../domain/errors.ts";
 import type { ChatRow } from "../domain/rows.ts";
 import type { Checkpoint, EpisodeKey } from "../parts/ports.ts";
 import type { ChatVersions, SyncRequest, SyncResult } from "../store/sync.ts";
-import { Audience } from "./audience.ts";
-import type { CursorScope, PreviewPosition } from "./cursor.ts";
+import { Audience, type PositionOf } from "./audience.ts";
+import type { CursorScope } from "./cursor.ts";
 import { Payload } from "./encode.ts";
 import type { FeedDeps } from "./feed-options.ts";
 import { FeedReader } from "./feed-reader.ts";
@@ -310,7 +310,7 @@ export class Feed implements WaitingFeed {
     let seq = firstSeq;
     for (const part of parts) {
       const at = { history_version, generation_attempt, seq };
-      this.#audience.sendPart(part, at, this.#epoch, (low) => this.#positionAt(low, at));
+      this.#audience.sendPart(part, at, this.#epoch, this.#positionAt);
       seq += 1;
     }
     this.#repeatRetry();
@@ -319,7 +319,7 @@ export class Feed implements WaitingFeed {
   #onSnapshot(key: EpisodeKey, seq: number, parts: readonly Part[]): void {
     const { history_version, generation_attempt } = key;
     const at = { history_version, generation_attempt, seq };
-    this.#audience.sendSnapshot(parts, at, this.#epoch, (low) => this.#positionAt(low, at));
+    this.#audience.sendSnapshot(parts, at, this.#epoch, this.#positionAt);
     this.#repeatRetry();
   }
 
@@ -336,7 +336,7 @@ export class Feed implements WaitingFeed {
   }
 
   /** Clients take live text for the end of a retry's back-off: so does a cursor of it. */
-  #positionAt(low: number, at: PreviewPosition): ReturnType<typeof positionOf> {
+  readonly #positionAt: PositionOf = (low, at) => {
     return { ...positionOf(this.#state as FeedState, low, at), retry: 0 };
-  }
+  };
 }

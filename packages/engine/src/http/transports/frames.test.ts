@@ -5,7 +5,8 @@ import type { Duplex } from "node:stream";
 import { expect, test } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import type { EncodedEvent } from "../../stream/ports.ts";
-import { frameEncoding, Frames, textFrame, type Frame } from "./frames.ts";
+import { textFrame, writeFrame, type Frame } from "../../lib/text-frame.ts";
+import { Frames } from "./frames.ts";
 
 /** How often an event was asked for its text: once for each frame that is made. */
 let asked = 0;
@@ -27,10 +28,7 @@ async function read(...frames: readonly Frame[]): Promise<string[]> {
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     sockets.handleUpgrade(request, socket, head, (opened) => {
-      for (const frame of frames) {
-        if (typeof frame === "string") socket.write(frame, frameEncoding);
-        else socket.write(frame);
-      }
+      for (const frame of frames) writeFrame(socket, frame);
       opened.close();
     });
   });

@@ -1,15 +1,5 @@
+import { plainHeader, textFrame, type Frame } from "../../lib/text-frame.ts";
 import type { EncodedEvent } from "../../stream/ports.ts";
-
-/** As it is written to a socket. A string is bytes, one for each of its characters. */
-export type Frame = string | Buffer;
-
-/** How a frame that is a string is written. */
-export const frameEncoding = "latin1";
-
-/** The last frame of a message, in text. */
-const finalText = 0x81;
-const uint16Marker = 126;
-const uint64Marker = 127;
 
 /** A larger frame is a first sync, which nobody else gets: not worth holding on to. */
 const sharedBytesMax = 64 * 1024;
@@ -47,31 +37,4 @@ function frameOf(events: readonly EncodedEvent[]): Frame {
 
 function areSame(a: readonly EncodedEvent[], b: readonly EncodedEvent[]): boolean {
   return a.length === b.length && a.every((event, i) => event === b[i]);
-}
-
-/** RFC 6455, section 5.2. */
-export function textFrame(text: string): Frame {
-  const bytes = Buffer.byteLength(text);
-  // Only in plain ASCII is a character a byte.
-  if (bytes === text.length) return plainHeader(bytes) + text;
-  const header = headerOf(bytes);
-  const frame = Buffer.allocUnsafe(header.length + bytes);
-  frame.set(header);
-  frame.write(text, header.length, "utf8");
-  return frame;
-}
-
-function plainHeader(bytes: number): string {
-  if (bytes >= uint16Marker && bytes <= 0xffff) {
-    return String.fromCharCode(finalText, uint16Marker, bytes >> 8, bytes & 0xff);
-  }
-  return String.fromCharCode(...headerOf(bytes));
-}
-
-function headerOf(bytes: number): number[] {
-  if (bytes < uint16Marker) return [finalText, bytes];
-  if (bytes <= 0xffff) return [finalText, uint16Marker, bytes >> 8, bytes & 0xff];
-  const long = Buffer.alloc(8);
-  long.writeBigUInt64BE(BigInt(bytes));
-  return [finalText, uint64Marker, ...long];
 }

@@ -1,8 +1,9 @@
 import type { Duplex } from "node:stream";
 import { streamCloses, type StreamCloseReason } from "@parley/protocol";
 import { WebSocket } from "ws";
+import { writeFrame } from "../../lib/text-frame.ts";
 import type { EncodedEvent } from "../../stream/ports.ts";
-import { frameEncoding, type Frames } from "./frames.ts";
+import type { Frames } from "./frames.ts";
 import type { StreamSession, Wire } from "./stream-session.ts";
 
 /** What keeps the connection alive for those who cannot see pings: browsers. */
@@ -35,10 +36,7 @@ export class WebSocketWire implements Wire {
   send(events: readonly EncodedEvent[]): boolean {
     // After the goodbye of either side nothing may follow.
     if (this.#socket.readyState !== WebSocket.OPEN) return true;
-    const frame = this.#frames.of(events);
-    return typeof frame === "string"
-      ? this.#connection.write(frame, frameEncoding)
-      : this.#connection.write(frame);
+    return writeFrame(this.#connection, this.#frames.of(events));
   }
 
   ping(): void {

@@ -14,9 +14,10 @@ export const gatheredBytesMax = 1024 * 1024;
 const frameBytes = 64 * 1024;
 
 interface Out {
+  readonly stream: number;
   readonly following: () => Following | undefined;
-  /** JSON of live parts that follow each other. */
-  parts: string[];
+  /** JSON of live parts that follow each other, with commas between them. */
+  parts: string;
   firstSeq: number;
   /** What waits is replaced by the whole as of the moment of sending. */
   snapshot: boolean;
@@ -32,7 +33,7 @@ export class Outbox {
   readonly #urgent: string[] = [];
   readonly #streams = new Map<number, Out>();
   /** Streams with something to send. */
-  readonly #ready = new Set<number>();
+  readonly #ready = new Set<Out>();
   #gatheredBytes = 0;
   #coalesced = 0;
 
@@ -69,10 +70,10 @@ export class Outbox {
     following: () => Following | undefined,
     onChange: () => void,
   ): EpisodeListener {
-    const out: Out = { following, parts: [], firstSeq: 0, snapshot: false, closed: false };
+    const out: Out = { stream, following, parts: "", firstSeq: 0, snapshot: false, closed: false };
     this.#streams.set(stream, out);
     const changed = (): void => {
-      this.#ready.add(stream);
+      this.#ready.add(out);
       onChange();
     };
     return {
@@ -96,7 +97,7 @@ export class Outbox {
     if (out === undefined) return;
     this.#take(out);
     this.#streams.delete(stream);
-    this.#ready.delete(stream);
+    this.#ready.delete(out);
   }
 
   /** Sends what the network takes. Streams that are closed are gone after it; they are given back. */
@@ -104,31 +105,28 @@ export class Outbox {
     const ended: number[] = [];
     const frame: string[] = this.#urgent.splice(0);
     let bytes = 0;
-    const send = (): void => {
-      if (frame.length > 0) this.#socket.send(encodeFrame(frame.splice(0)));
-      bytes = 0;
-    };
-    for (const stream of this.#ready) {
-      if (this.#socket.bufferedBytes > behindBytes) break;
-      this.#ready.delete(stream);
-      const out = this.#streams.get(stream);
-      if (out === undefined) continue;
-      for (const message of this.#messagesOf(stream, out)) {
-        frame.push(message);
-        bytes += message.length;
-      }
+    let isBehind = this.#socket.bufferedBytes > behindBytes;
+    for (const out of this.#ready) {
+      if (isBehind) break;
+      this.#ready.delete(out);
+      bytes += this.#speak(out, frame);
       if (out.closed) {
-        this.#streams.delete(stream);
-        ended.push(stream);
+        this.#streams.delete(out.stream);
+        ended.push(out.stream);
       }
-      if (bytes >= frameBytes) send();
+      if (bytes < frameBytes) continue;
+      this.#socket.send(encodeFrame(frame.splice(0)));
+      bytes = 0;
+      isBehind = this.#socket.bufferedBytes > behindBytes;
     }
-    send();
+    if (frame.length > 0) this.#socket.send(encodeFrame(frame));
     return ended;
   }
 
-  #messagesOf(stream: number, out: Out): string[] {
-    const messages: string[] = [];
+  /** What the stream has to say, as messages of the frame. @returns their bytes */
+  #speak(out: Out, frame: string[]): number {
+    const { stream } = out;
+    const before = frame.length;
     if (out.snapshot) {
       out.snapshot = false;
       const view = out.following()?.view();
@@ -136,42 +134,44 @@ export class Outbox {
         const { seq, parts, truncated } = view;
         const json = encodeMessage({ kind: "snapshot", stream, seq, parts, truncated });
         // The peer would cut the link for it, again and again. The committed message does not come this way.
-        if (Buffer.byteLength(json) < frameBytesMax / 2) messages.push(json);
+        if (Buffer.byteLength(json) < frameBytesMax / 2) frame.push(json);
         else out.closed = true;
       }
-    } else if (out.parts.length > 0) {
-      const { firstSeq } = out;
-      messages.push(encodeParts(stream, firstSeq, this.#take(out)));
+    } else if (out.parts !== "") {
+      frame.push(encodeParts(stream, out.firstSeq, this.#take(out)));
     }
-    if (out.closed) messages.push(encodeMessage({ kind: "closed", stream }));
-    return messages;
+    if (out.closed) frame.push(encodeMessage({ kind: "closed", stream }));
+    let bytes = 0;
+    for (let i = before; i < frame.length; i++) bytes += (frame[i] as string).length;
+    return bytes;
   }
 
   /** False when a snapshot is due that will hold them anyway. */
   #gather(out: Out, firstSeq: number, parts: readonly LivePart[]): boolean {
     if (out.snapshot) return false;
-    if (out.parts.length === 0) out.firstSeq = firstSeq;
+    if (out.parts === "") out.firstSeq = firstSeq;
     for (const part of parts) {
       const json = livePartJson(part);
-      out.parts.push(json);
-      this.#gatheredBytes += json.length;
+      const more = out.parts === "" ? json : `,${json}`;
+      out.parts += more;
+      this.#gatheredBytes += more.length;
     }
     if (this.#gatheredBytes > gatheredBytesMax) {
-      for (const other of this.#streams.values()) if (other.parts.length > 0) this.#giveWay(other);
+      for (const other of this.#streams.values()) if (other.parts !== "") this.#giveWay(other);
     }
     return true;
   }
 
   #giveWay(out: Out): void {
-    if (out.parts.length > 0) this.#coalesced += 1;
+    if (out.parts !== "") this.#coalesced += 1;
     this.#take(out);
     out.snapshot = true;
   }
 
-  #take(out: Out): string[] {
+  #take(out: Out): string {
     const { parts } = out;
-    out.parts = [];
-    for (const json of parts) this.#gatheredBytes -= json.length;
+    out.parts = "";
+    this.#gatheredBytes -= parts.length;
     return parts;
   }
 }

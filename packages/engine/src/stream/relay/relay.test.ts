@@ -233,7 +233,7 @@ describe("a link", () => {
     const { client } = fleet.network.connection(far.url);
     fleet.network.drop(far.url);
     await pastRetry();
-    client.events?.frame(encodeFrame([encodeParts(1, 1, [JSON.stringify(text("stale"))])]));
+    client.events?.frame(encodeFrame([encodeParts(1, 1, JSON.stringify(text("stale")))]));
     client.events?.frame("garbage");
     client.events?.drained();
     far.buffer.open(key, "runner").append(text("fresh"));
@@ -535,7 +535,7 @@ describe("who may link", () => {
       admit: () => ({ admitted: true, proof: null }),
       accept: (socket: { send(frame: string): void }) => {
         const hello = encodeMessage({ kind: "hello", protocol_version: 1, worker_id: "far" });
-        socket.send(encodeFrame([hello, encodeParts(1, 1, [JSON.stringify(text("lies"))])]));
+        socket.send(encodeFrame([hello, encodeParts(1, 1, JSON.stringify(text("lies")))]));
         return { frame: () => {}, drained: () => {}, closed: () => {} };
       },
     } as never);
@@ -596,7 +596,9 @@ describe("who may link", () => {
     server.send('[{"kind":"weather","rain":true},{"kind":"keep_alive","mood":"good"}]');
     const later = '{"type":"hologram","index":1,"shape":"cube"}';
     const progress = '{"type":"telepathy"}';
-    server.send(encodeFrame([encodeParts(1, 1, [JSON.stringify(text("a")), later, progress])]));
+    server.send(
+      encodeFrame([encodeParts(1, 1, [JSON.stringify(text("a")), later, progress].join())]),
+    );
     await fleet.settle();
     expect(seen.preview).toEqual([
       { type: "text", text: "a" },

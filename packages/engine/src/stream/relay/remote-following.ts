@@ -57,10 +57,14 @@ export class RemoteFollowing implements Following {
     const fresh = this.#mirror.append(firstSeq, parts);
     if (fresh === null) return false;
     const freshFrom = this.#mirror.seq + 1 - fresh.length;
-    const wanted = fresh.slice(Math.max(0, this.#fromSeq - freshFrom));
+    const known = Math.max(0, this.#fromSeq - freshFrom);
+    const wanted = known === 0 ? fresh : fresh.slice(known);
     if (wanted.length > 0) {
-      const wantedFrom = this.#mirror.seq + 1 - wanted.length;
-      this.#guarded(() => this.#listener.parts(wantedFrom, wanted));
+      try {
+        this.#listener.parts(freshFrom + known, wanted);
+      } catch (error) {
+        this.#failed(error);
+      }
     }
     this.#mirror.settle();
     return true;
@@ -82,8 +86,12 @@ export class RemoteFollowing implements Following {
     try {
       call();
     } catch (error) {
-      this.#onFailure(error);
-      this.stop();
+      this.#failed(error);
     }
+  }
+
+  #failed(error: unknown): void {
+    this.#onFailure(error);
+    this.stop();
   }
 }

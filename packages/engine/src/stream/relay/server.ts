@@ -107,11 +107,12 @@ export class RelayServer {
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const link = new WebSocketLink(webSocket, {
-        frame: (text) => events.frame(text),
-        drained: () => events.drained(),
-        closed: (error) => events.closed(error),
-      });
+      const forwarded = {
+        frame: (text: string): void => events.frame(text),
+        drained: (): void => events.drained(),
+        closed: (error: RelayError): void => events.closed(error),
+      };
+      const link = new WebSocketLink(webSocket, forwarded, socket);
       const events = this.#host.accept(link, admission);
     });
   }

@@ -1,6 +1,8 @@
 import type { ClientRequestArgs } from "node:http";
+import type { Duplex } from "node:stream";
 import WebSocket from "ws";
 import { assertNever } from "../../lib/assert.ts";
+import { textFrame, writeFrame } from "../../lib/text-frame.ts";
 import { RelayError, type RelayErrorCode } from "./errors.ts";
 import type { DialRequest, RelaySocket, RelaySocketEvents, RelayTransport } from "./ports.ts";
 import { frameBytesMax } from "./wire.ts";
@@ -70,12 +72,15 @@ export class WebSocketTransport implements RelayTransport {
 /** A WebSocket, on either side, as the relay sees it. */
 export class WebSocketLink implements RelaySocket {
   readonly #socket: WebSocket;
+  readonly #connection: Duplex | null;
   readonly #onSent: () => void;
   #over = false;
   #error: RelayError | null = null;
 
-  constructor(socket: WebSocket, events: RelaySocketEvents) {
+  /** `connection`: the one under a WebSocket of a server, whose frames are not masked: they are written to it directly. */
+  constructor(socket: WebSocket, events: RelaySocketEvents, connection: Duplex | null = null) {
     this.#socket = socket;
+    this.#connection = connection;
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       if (this.#over) return;
       if (isBinary) {
@@ -95,6 +100,7 @@ export class WebSocketLink implements RelaySocket {
     this.#onSent = () => {
       if (!this.#over && socket.bufferedAmount === 0) events.drained();
     };
+    connection?.on("drain", this.#onSent);
   }
 
   get bufferedBytes(): number {
@@ -103,7 +109,8 @@ export class WebSocketLink implements RelaySocket {
 
   send(frame: string): void {
     if (this.#over || this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(frame, this.#onSent);
+    if (this.#connection === null) this.#socket.send(frame, this.#onSent);
+    else writeFrame(this.#connection, textFrame(frame));
   }
 
   close(why: RelayErrorCode): void {

@@ -101,7 +101,7 @@ describe("frames", () => {
     expect(decodeFrame(encodeFrame([]))).toEqual([]);
     expect(decodeFrame(encodeFrame([encodeFollow(1, episode("chat"), 3)]))).toEqual([messages[1]]);
     const json = parts.map((part) => JSON.stringify(part));
-    expect(decodeFrame(encodeFrame([encodeParts(1, 9, json)]))).toEqual([messages[3]]);
+    expect(decodeFrame(encodeFrame([encodeParts(1, 9, json.join())]))).toEqual([messages[3]]);
   });
 
   it("carry every type of live part that the protocol knows", () => {

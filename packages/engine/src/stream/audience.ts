@@ -97,12 +97,18 @@ export class Audience {
   }
 
   /** One live part to everybody. `positionOf` names the position that cursors are made of. */
-  sendPart(part: LivePart, at: PreviewPosition, state: object, positionOf: PositionOf): void {
+  sendPart(
+    part: LivePart,
+    at: PreviewPosition,
+    state: object,
+    positionOf: PositionOf,
+    now: number,
+  ): void {
     const json = livePartJson(part);
     const isPlain = isPlainPart(part);
     for (const group of this.#groups.values()) {
       const line = this.#lineOf(group, at, state, positionOf);
-      sendLive(group, new LiveEvent(line, at.seq, json, isPlain), at);
+      sendLive(group, new LiveEvent(line, at.seq, json, isPlain), at, now);
     }
   }
 
@@ -111,11 +117,12 @@ export class Audience {
     at: PreviewPosition,
     state: object,
     positionOf: PositionOf,
+    now: number,
   ): void {
     const payload = new Payload("preview_snapshot", { ...at, parts });
     for (const group of this.#groups.values()) {
       const line = this.#lineOf(group, at, state, positionOf);
-      sendLive(group, new Encoded(payload, () => line.cursor(at.seq)), at);
+      sendLive(group, new Encoded(payload, () => line.cursor(at.seq)), at, now);
     }
   }
 
@@ -127,8 +134,8 @@ export class Audience {
   }
 }
 
-function sendLive(group: Group, event: EncodedEvent, at: PreviewPosition): void {
-  for (const subscriber of group.members) subscriber.live(event, at);
+function sendLive(group: Group, event: EncodedEvent, at: PreviewPosition, now: number): void {
+  for (const subscriber of group.members) subscriber.live(event, at, now);
 }
 
 /** The position of those who began at `low`, with the preview that live parts belong to. */

@@ -307,10 +307,11 @@ export class Feed implements WaitingFeed {
   #onParts(key: EpisodeKey, firstSeq: number, parts: readonly LivePart[]): void {
     if (this.#audience.size === 0) return;
     const { history_version, generation_attempt } = key;
+    const now = this.#now();
     let seq = firstSeq;
     for (const part of parts) {
       const at = { history_version, generation_attempt, seq };
-      this.#audience.sendPart(part, at, this.#epoch, this.#positionAt);
+      this.#audience.sendPart(part, at, this.#epoch, this.#positionAt, now);
       seq += 1;
     }
     this.#repeatRetry();
@@ -319,7 +320,7 @@ export class Feed implements WaitingFeed {
   #onSnapshot(key: EpisodeKey, seq: number, parts: readonly Part[]): void {
     const { history_version, generation_attempt } = key;
     const at = { history_version, generation_attempt, seq };
-    this.#audience.sendSnapshot(parts, at, this.#epoch, this.#positionAt);
+    this.#audience.sendSnapshot(parts, at, this.#epoch, this.#positionAt, this.#now());
     this.#repeatRetry();
   }
 

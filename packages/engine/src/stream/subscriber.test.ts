@@ -5,7 +5,7 @@ import { CursorPrefix, nowhere, type PreviewPosition } from "./cursor.ts";
 import { Encoded, Payload } from "./encode.ts";
 import { LiveEvent, LiveLine } from "./live-line.ts";
 import type { EncodedEvent } from "./ports.ts";
-import { Subscriber } from "./subscriber.ts";
+import { sameTurnMs, Subscriber } from "./subscriber.ts";
 import { TurnEnd } from "./turn.ts";
 
 const scope = {
@@ -20,12 +20,15 @@ function make(): {
   subscriber: Subscriber;
   writes: string[][];
   say(...seqs: number[]): void;
+  /** The next part comes so much later. */
+  later(ms: number): void;
   endTurn(): void;
   turns: number[];
 } {
   const writes: string[][] = [];
   const ends: (() => void)[] = [];
   const turns: number[] = [];
+  let now = 0;
   const subscriber = new Subscriber({
     principalId: "p",
     owner: true,
@@ -48,8 +51,11 @@ function make(): {
     say(...seqs) {
       for (const seq of seqs) {
         const at: PreviewPosition = { ...episode, seq };
-        subscriber.live(new LiveEvent(line, seq, "{}", true), at);
+        subscriber.live(new LiveEvent(line, seq, "{}", true), at, now);
       }
+    },
+    later(ms) {
+      now += ms;
     },
     endTurn() {
       turns.push(ends.length);
@@ -78,7 +84,35 @@ describe("a subscriber", () => {
     say(5);
     expect(writes.at(-1)).toEqual(["5"]);
     endTurn();
-    expect(turns).toEqual([1, 1, 1]);
+    expect(turns).toEqual([1, 1, 0]);
+  });
+
+  it("is written parts that come one by one at once, and asks for the end of no turn", () => {
+    const { subscriber, writes, say, later, endTurn, turns } = make();
+    subscriber.start();
+    endTurn();
+    for (const seq of [1, 2, 3]) {
+      say(seq);
+      later(sameTurnMs);
+    }
+    expect(writes).toEqual([["1"], ["2"], ["3"]]);
+    endTurn();
+    expect(turns).toEqual([1, 0]);
+  });
+
+  it("is written a part that comes soon after another at the end of its turn, whichever that is", () => {
+    const { subscriber, writes, say, later, endTurn } = make();
+    subscriber.start();
+    endTurn();
+    say(1);
+    endTurn();
+    later(sameTurnMs / 2);
+    say(2);
+    later(sameTurnMs);
+    say(3);
+    expect(writes).toEqual([["1"]]);
+    endTurn();
+    expect(writes).toEqual([["1"], ["2", "3"]]);
   });
 
   it("gets what is more important in its order, and without delay", () => {

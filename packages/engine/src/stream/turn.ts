@@ -8,39 +8,22 @@ export interface Held {
   turnOver(): void;
 }
 
-/** Tells turns of the loop apart, and wakes at the end of one everybody who asked for it: one callback for all of them. */
+/** Wakes, once at the end of a turn of the loop, everybody who asked for it in that turn: one callback for all of them. */
 export class TurnEnd {
   readonly #turn: NextTurn;
   #held: Held[] = [];
-  #number = 0;
-  #armed = false;
 
   constructor(turn: NextTurn) {
     this.#turn = turn;
   }
 
-  /** Of the turn that is on: another one from the next turn on. */
-  get number(): number {
-    if (!this.#armed) this.#arm();
-    return this.#number;
-  }
-
   wait(held: Held): void {
-    this.#held.push(held);
-    if (!this.#armed) this.#arm();
+    if (this.#held.push(held) === 1) this.#turn(() => this.#over());
   }
 
-  #arm(): void {
-    this.#armed = true;
-    this.#turn(this.#over);
-  }
-
-  readonly #over = (): void => {
-    this.#armed = false;
-    this.#number += 1;
-    if (this.#held.length === 0) return;
+  #over(): void {
     const all = this.#held;
     this.#held = [];
     for (const held of all) held.turnOver();
-  };
+  }
 }

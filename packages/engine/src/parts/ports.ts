@@ -8,6 +8,7 @@ export interface EpisodeKey {
 }
 
 export function sameEpisode(a: EpisodeKey, b: EpisodeKey): boolean {
+  if (a === b) return true;
   return (
     a.generation_attempt === b.generation_attempt &&
     a.history_version === b.history_version &&

@@ -21,15 +21,20 @@ export interface Members extends Place {
 }
 
 interface Group extends Place {
-  readonly members: Set<Subscriber>;
-  /** What its live parts have in common, for the state and episode that it was made for. */
-  live: { readonly of: object; readonly line: LiveLine } | null;
+  readonly name: string;
+  /** Made anew when somebody leaves: whoever goes through it is not disturbed. */
+  members: Subscriber[];
+  /** What its live parts have in common, and the state and episode that it was made for. */
+  line: LiveLine | null;
+  lineOf: object | null;
 }
 
 /** The attached subscribers of one feed: every event is serialized once for each group, its data once for all. */
 export class Audience {
   readonly #scope: CursorScope;
-  readonly #groups = new Map<string, Group>();
+  readonly #byName = new Map<string, Group>();
+  /** The same, to go through with every part. */
+  #groups: readonly Group[] = [];
   readonly #groupOf = new Map<Subscriber, Group>();
 
   constructor(scope: CursorScope) {
@@ -40,9 +45,13 @@ export class Audience {
     return this.#groupOf.size;
   }
 
+  get empty(): boolean {
+    return this.#groups.length === 0;
+  }
+
   /** As of now: who moves to another group while all are sent to is not sent to twice. */
   groups(): Members[] {
-    return [...this.#groups.values()].map(({ low, stray, members }) => {
+    return this.#groups.map(({ low, stray, members }) => {
       return { low, stray, members: [...members] };
     });
   }
@@ -55,9 +64,13 @@ export class Audience {
   add(subscriber: Subscriber, { low, stray }: Place): void {
     subscriber.low = low;
     const name = nameOf({ low, stray });
-    let group = this.#groups.get(name);
-    if (!group) this.#groups.set(name, (group = { low, stray, members: new Set(), live: null }));
-    group.members.add(subscriber);
+    let group = this.#byName.get(name);
+    if (!group) {
+      group = { name, low, stray, members: [], line: null, lineOf: null };
+      this.#byName.set(name, group);
+      this.#groups = [...this.#groups, group];
+    }
+    group.members.push(subscriber);
     this.#groupOf.set(subscriber, group);
   }
 
@@ -65,15 +78,18 @@ export class Audience {
     const group = this.#groupOf.get(subscriber);
     if (!group) return false;
     this.#groupOf.delete(subscriber);
-    group.members.delete(subscriber);
-    if (group.members.size === 0) this.#groups.delete(nameOf(group));
+    group.members = group.members.filter((member) => member !== subscriber);
+    if (group.members.length > 0) return true;
+    this.#byName.delete(group.name);
+    this.#groups = this.#groups.filter((other) => other !== group);
     return true;
   }
 
   /** Takes everybody out. */
   clear(): Subscriber[] {
     const all = this.members();
-    this.#groups.clear();
+    this.#byName.clear();
+    this.#groups = [];
     this.#groupOf.clear();
     return all;
   }
@@ -106,7 +122,7 @@ export class Audience {
   ): void {
     const json = livePartJson(part);
     const isPlain = isPlainPart(part);
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups) {
       const line = this.#lineOf(group, at, state, positionOf);
       sendLive(group, new LiveEvent(line, at.seq, json, isPlain), at, now);
     }
@@ -120,17 +136,17 @@ export class Audience {
     now: number,
   ): void {
     const payload = new Payload("preview_snapshot", { ...at, parts });
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups) {
       const line = this.#lineOf(group, at, state, positionOf);
       sendLive(group, new Encoded(payload, () => line.cursor(at.seq)), at, now);
     }
   }
 
   #lineOf(group: Group, at: PreviewPosition, state: object, positionOf: PositionOf): LiveLine {
-    if (group.live?.of !== state) {
-      group.live = { of: state, line: new LiveLine(this.#scope, positionOf(group.low, at), at) };
-    }
-    return group.live.line;
+    if (group.line !== null && group.lineOf === state) return group.line;
+    group.lineOf = state;
+    group.line = new LiveLine(this.#scope, positionOf(group.low, at), at);
+    return group.line;
   }
 }
 

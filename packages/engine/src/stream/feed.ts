@@ -305,7 +305,7 @@ export class Feed implements WaitingFeed {
   }
 
   #onParts(key: EpisodeKey, firstSeq: number, parts: readonly LivePart[]): void {
-    if (this.#audience.size === 0) return;
+    if (this.#audience.empty) return;
     const { history_version, generation_attempt } = key;
     const now = this.#now();
     let seq = firstSeq;

@@ -4,8 +4,7 @@ import type { EncodedEvent } from "./ports.ts";
 type Episode = Pick<PreviewPosition, "history_version" | "generation_attempt">;
 
 /** What the events of all live parts of an episode have in common, for subscribers whose cursors are the same. */
-export class LiveLine {
-  readonly #cursors: CursorPrefix;
+export class LiveLine extends CursorPrefix {
   /** What stands before the seq in the cursor, between there and the seq in the data, and before that in the data alone. */
   readonly #head: string;
   readonly #middle: string;
@@ -14,20 +13,16 @@ export class LiveLine {
   /** `position`: of the episode's parts, but for their seq. */
   constructor(scope: CursorScope, position: Position, episode: Episode) {
     const { history_version, generation_attempt } = episode;
-    this.#cursors = new CursorPrefix(scope, position);
+    super(scope, position);
     this.#data = `{"history_version":${history_version},"generation_attempt":${generation_attempt},"seq":`;
     // Cursors are made of letters, digits, dots and dashes: nothing to escape. Joined, so that no part copies them piece
     // by piece.
-    this.#head = ['{"type":"message_part","cursor":"', this.#cursors.text].join("");
+    this.#head = ['{"type":"message_part","cursor":"', this.text].join("");
     this.#middle = ['","data":', this.#data].join("");
   }
 
-  cursor(seq: number): string {
-    return this.#cursors.cursor(seq);
-  }
-
   json(seq: number, part: string): string {
-    return `${this.#head}${this.#cursors.tail(seq)}${this.#middle}${seq},"part":${part}}}`;
+    return `${this.#head}${this.tail(seq)}${this.#middle}${seq},"part":${part}}}`;
   }
 
   dataJson(seq: number, part: string): string {

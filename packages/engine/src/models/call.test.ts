@@ -206,6 +206,23 @@ describe.each(models)("a call of %s", (model, protocol) => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it("keeps calls of one model apart that are under way together", async () => {
+    const models = port();
+    const [kept, cut] = [gate(), gate()];
+    server.enqueue(protocol, textScript(protocol, ["one ", "two"], { 1: kept.promise }));
+    const first = call(models, model);
+    await server.request(0);
+    server.enqueue(protocol, textScript(protocol, ["uno ", "due"], { 1: cut.promise }));
+    const second = call(models, model);
+    await Promise.all([first.heard(), second.heard()]);
+    second.abort();
+    expect(await second.error()).toMatchObject({ kind: "cancelled" });
+    kept.open();
+    expect((await first.reply).parts).toMatchObject([{ type: "text", text: "one two" }]);
+    expect(second.live).toEqual([{ type: "text", index: 0, delta: "uno " }]);
+    cut.open();
+  });
+
   it("survives invalid UTF-8, halves of characters and U+0000", async () => {
     const script = textScript(protocol, ["a\\u0000b\\ud83d", "\\ude00c@@@"]).map((step): Step => {
       if (!("data" in step)) return step;

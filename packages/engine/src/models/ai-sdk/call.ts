@@ -26,7 +26,7 @@ export interface Adapter {
   options: LanguageModelV4CallOptions;
   doStream: (
     filter: EventFilter,
-    options: LanguageModelV4CallOptions,
+    options: LanguageModelV4CallOptions & { abortSignal: AbortSignal },
   ) => PromiseLike<LanguageModelV4StreamResult>;
 }
 

@@ -3,6 +3,7 @@ import https from "node:https";
 import type { Readable } from "node:stream";
 import zlib from "node:zlib";
 import { onAbort } from "../../lib/abort.ts";
+import { defined } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { EventFilter } from "./event-filter.ts";
 import { NotAStream } from "./failure.ts";
@@ -16,6 +17,13 @@ const drainMs = 1_000;
 /** Connections that are kept for the next call, per provider. */
 const idleSocketsMax = 16;
 
+/** One model call, as long as its signal is held. */
+export interface Call {
+  readonly filter: EventFilter;
+  /** The package has made its request, and handed it over. */
+  isSent: boolean;
+}
+
 /**
  * `fetch` in the shape that provider packages take, over node:http: the global one gives up after five minutes
  * without a byte (reasoning models think longer), cannot be told otherwise without another dependency, and costs three
@@ -23,6 +31,7 @@ const idleSocketsMax = 16;
  */
 export class ModelHttp {
   readonly #clock: Pick<Clock, "timer">;
+  readonly #calls = new WeakMap<AbortSignal, Call>();
   readonly #agents = {
     "http:": new http.Agent({ keepAlive: true, maxFreeSockets: idleSocketsMax }),
     "https:": new https.Agent({ keepAlive: true, maxFreeSockets: idleSocketsMax }),
@@ -32,28 +41,37 @@ export class ModelHttp {
     this.#clock = clock;
   }
 
-  /** The fetch for one call: its events pass through the filter. */
-  fetchThrough(filter: EventFilter): typeof globalThis.fetch {
-    return async (input, init) => {
-      const url = new URL(input instanceof Request ? input.url : input);
-      const request = { url, headers: headersOf(init?.headers), body: bodyOf(init?.body) };
-      const signal = init?.signal ?? undefined;
-      const response = await this.#send(request, signal);
-      const status = response.statusCode ?? 0;
-      const headers = flat(response.headers);
-      const body = decoded(response);
-      if (status < 200 || status > 299) {
-        const text = await readText(body);
-        return new Response(nullBody(status) ? null : text, { status, headers });
-      }
-      const { first, rest } = await firstText(body);
-      if (/^\s*[<{[]/.test(first)) throw new NotAStream(status, headers, first + (await rest()));
-      return new Response(this.#events(response, body, first, filter), {
-        status,
-        headers: { ...headers, "content-type": "text/event-stream" },
-      });
-    };
+  /**
+   * To be told before a call is made, whose fetch then passes its events through the filter. Calls are known by their
+   * signals: each has one of its own, and packages hand it on as it is.
+   */
+  begin(signal: AbortSignal, filter: EventFilter): Call {
+    const call = { filter, isSent: false };
+    this.#calls.set(signal, call);
+    return call;
   }
+
+  readonly fetch: typeof globalThis.fetch = async (input, init) => {
+    const signal = defined(init?.signal, "the signal of a model call");
+    const call = defined(this.#calls.get(signal), "the call of a signal");
+    call.isSent = true;
+    const url = new URL(input instanceof Request ? input.url : input);
+    const request = { url, headers: headersOf(init?.headers), body: bodyOf(init?.body) };
+    const response = await this.#send(request, signal);
+    const status = response.statusCode ?? 0;
+    const headers = flat(response.headers);
+    const body = decoded(response);
+    if (status < 200 || status > 299) {
+      const text = await readText(body);
+      return new Response(nullBody(status) ? null : text, { status, headers });
+    }
+    const { first, rest } = await firstText(body);
+    if (/^\s*[<{[]/.test(first)) throw new NotAStream(status, headers, first + (await rest()));
+    return new Response(this.#events(response, body, first, call.filter), {
+      status,
+      headers: { ...headers, "content-type": "text/event-stream" },
+    });
+  };
 
   #send(
     {
@@ -61,11 +79,11 @@ export class ModelHttp {
       headers,
       body,
     }: { url: URL; headers: Record<string, string>; body: string | Uint8Array },
-    signal: AbortSignal | undefined,
+    signal: AbortSignal,
   ): Promise<http.IncomingMessage> {
     const isTls = url.protocol === "https:";
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
+      if (signal.aborted) {
         reject(signal.reason as Error);
         return;
       }
@@ -78,13 +96,10 @@ export class ModelHttp {
           "content-length": String(Buffer.byteLength(body)),
         },
       });
-      const off =
-        signal === undefined
-          ? () => {}
-          : onAbort(signal, (reason) => {
-              reject(reason instanceof Error ? reason : new Error("aborted"));
-              request.destroy();
-            });
+      const off = onAbort(signal, (reason) => {
+        reject(reason instanceof Error ? reason : new Error("aborted"));
+        request.destroy();
+      });
       request.on("close", off);
       request.on("error", reject);
       request.on("response", resolve);

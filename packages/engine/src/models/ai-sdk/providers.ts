@@ -20,6 +20,7 @@ import { allowedOptions, sendableOptions } from "../provider-options.ts";
 import type { SilenceLimits } from "../silence.ts";
 import { offeredSchema } from "../tool-schema.ts";
 import type { Adapter } from "./call.ts";
+import { Clients } from "./clients.ts";
 import type { Wire } from "./event-filter.ts";
 import { ModelHttp } from "./http-fetch.ts";
 
@@ -152,6 +153,7 @@ function openaiSettings(config: ProviderConfig, fetch: Fetch) {
 function provider(clock: Clock, shape: ProviderShape): Provider {
   const http = new ModelHttp(clock);
   const { name, flavour } = shape;
+  const clients = new Clients((model) => shape.model(model, http.fetch));
   return {
     name,
     optionNames: allowedOptions(flavour, shape.optionNames),
@@ -167,17 +169,12 @@ function provider(clock: Clock, shape: ProviderShape): Provider {
         silence,
         options: optionsFor(false),
         async doStream(filter, options): Promise<LanguageModelV4StreamResult> {
-          let isSent = false;
-          const through = http.fetchThrough(filter);
-          const fetch: Fetch = (...args) => {
-            isSent = true;
-            return through(...args);
-          };
-          const called = shape.model(model, fetch);
+          const call = http.begin(options.abortSignal, filter);
+          const called = clients.of(model);
           try {
             return await called.doStream(options);
           } catch (error) {
-            if (isSent || !isRefusedPrompt(error)) throw error;
+            if (call.isSent || !isRefusedPrompt(error)) throw error;
             // The package refuses what it once gave us itself. The chat must go on without it.
             return await called.doStream({ ...options, prompt: optionsFor(true).prompt });
           }

@@ -12,6 +12,7 @@ import {
   type ModelPort,
   type ModelReply,
   type ModelRequest,
+  type ReadyCall,
 } from "../src/models/model-port.ts";
 import { unknownTraits, type ModelTraits } from "../src/models/model-table.ts";
 
@@ -80,9 +81,17 @@ export function failure(kind: ModelError["kind"], retryable = true): ModelError 
   return new ModelError({ kind, message: `scripted: ${kind}`, retryable, provider: "test" });
 }
 
+interface PreparedCall {
+  readonly request: Omit<ModelRequest, "signal">;
+  isSent: boolean;
+  isDropped: boolean;
+}
+
 /** A model provider whose every answer is written by the test. Its models are named `test/…`. */
 export class ScriptedModels implements ModelPort {
   readonly requests: ModelRequest[] = [];
+  /** Calls that were made ready before their commit was known, and what became of them. */
+  readonly prepared: PreparedCall[] = [];
   /** Context windows, in tokens, by model; of the others nothing is known. */
   readonly windows = new Map<string, number>();
   /** What else is known of single models. */
@@ -106,6 +115,17 @@ export class ScriptedModels implements ModelPort {
       if (request !== undefined) return request;
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+  }
+
+  /** A call that is held back like a provider's, and answered by the same scripts. */
+  prepare(request: Omit<ModelRequest, "signal">): ReadyCall {
+    const call = { request, isSent: false, isDropped: false };
+    this.prepared.push(call);
+    return {
+      send: () => void (call.isSent = true),
+      drop: () => void (call.isDropped = true),
+      stream: async (signal, onPart) => await this.stream({ ...request, signal }, onPart),
+    };
   }
 
   async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {

@@ -13,7 +13,13 @@ import {
 import { systemClock, type Clock } from "../lib/clock.ts";
 import { ManualClock } from "../lib/manual-clock.ts";
 import { seededRandom } from "../lib/random.ts";
-import type { ModelError, ModelPort, ModelReply, ModelRequest } from "./model-port.ts";
+import type {
+  ModelError,
+  ModelPort,
+  ModelReply,
+  ModelRequest,
+  PromptMessage,
+} from "./model-port.ts";
 import { createModels, type ModelsConfig } from "./registry.ts";
 
 const models: readonly [string, Protocol][] = [
@@ -51,6 +57,21 @@ function port(clock: Clock = systemClock, silence: ModelsConfig["silence"] = {})
   );
 }
 
+function question(text: string): PromptMessage {
+  return { role: "user", parts: [{ type: "text", text }], finish_reason: null, model: null };
+}
+
+function asking(model: string): Omit<ModelRequest, "signal"> {
+  return {
+    model,
+    reasoning_effort: null,
+    system_prompt: "Be brief.",
+    messages: [question("Hi")],
+    tools: [],
+    used_call_ids: new Set(),
+  };
+}
+
 interface Call {
   live: LivePart[];
   /** Resolves when a live part arrives. */
@@ -67,14 +88,7 @@ function call(models: ModelPort, model: string, more: Partial<ModelRequest> = {}
   let wake = Promise.withResolvers<void>();
   const reply = models.stream(
     {
-      model,
-      reasoning_effort: null,
-      system_prompt: "Be brief.",
-      messages: [
-        { role: "user", parts: [{ type: "text", text: "Hi" }], finish_reason: null, model: null },
-      ],
-      tools: [],
-      used_call_ids: new Set(),
+      ...asking(model),
       signal: abort.signal,
       ...more,
     },
@@ -221,6 +235,39 @@ describe.each(models)("a call of %s", (model, protocol) => {
     expect((await first.reply).parts).toMatchObject([{ type: "text", text: "one two" }]);
     expect(second.live).toEqual([{ type: "text", index: 0, delta: "uno " }]);
     cut.open();
+  });
+
+  it("is made ready without a byte to the provider, leaves when it is sent, and may be dropped", async () => {
+    const models = port();
+    const [ready, unwanted] = [models.prepare?.(asking(model)), models.prepare?.(asking(model))];
+    // Long enough for whatever would have come by itself.
+    await call(models, model).reply;
+    expect(server.requests).toHaveLength(1);
+    unwanted?.drop();
+    unwanted?.send();
+    server.enqueue(protocol, textScript(protocol, ["there"]));
+    ready?.send();
+    await server.request(1);
+    const live: LivePart[] = [];
+    const reply = await ready?.stream(new AbortController().signal, (part) => live.push(part));
+    expect(reply?.parts).toMatchObject([{ type: "text", text: "there" }]);
+    expect(fold(live)).toEqual(reply?.parts);
+    ready?.drop();
+    await call(models, model).reply;
+    expect(server.requests).toHaveLength(3);
+  });
+
+  it("cancels a call that was made ready, sent or not", async () => {
+    const models = port();
+    const late = models.prepare?.(asking(model))?.stream(AbortSignal.abort(), () => {});
+    await expect(late).rejects.toMatchObject({ kind: "cancelled" });
+    expect(server.requests).toHaveLength(0);
+    server.enqueue(protocol, [{ hang: true }]);
+    const sent = models.prepare?.(asking(model));
+    sent?.send();
+    const { ended } = await server.request(0);
+    sent?.drop();
+    expect(await ended).toBe("client_left");
   });
 
   it("survives invalid UTF-8, halves of characters and U+0000", async () => {

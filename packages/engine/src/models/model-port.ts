@@ -61,6 +61,20 @@ export interface ModelReply {
   skipped_events: number;
 }
 
+/** A model call that is ready, and of which nothing has left yet. */
+export interface ReadyCall {
+  /** Lets it leave, in this very moment. Does nothing a second time. */
+  send(): void;
+  /**
+   * The reply, as of `ModelPort.stream`; what was not sent is sent. To be called once.
+   *
+   * @throws ModelError
+   */
+  stream(signal: AbortSignal, onPart: (live: LivePart) => void): Promise<ModelReply>;
+  /** Ends what nobody streams, sent or not. Does nothing where somebody does. */
+  drop(): void;
+}
+
 export interface ModelInfo extends ModelTraits {
   /** `provider/model`. */
   id: string;
@@ -77,6 +91,11 @@ export interface ModelPort {
    * @throws ModelError for every way in which the call can fail, the caller's abort included.
    */
   stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply>;
+  /**
+   * Makes a call ready while it is not known yet whether it may be made: prompt, request and connection. Where it is
+   * absent or gives null, `stream` does all at once.
+   */
+  prepare?(request: Omit<ModelRequest, "signal">): ReadyCall | null;
   /** Whether the model's provider is configured here. */
   has(model: string): boolean;
   /** The names of the providers that are configured here: `has` is true for every model of theirs. */

@@ -3,7 +3,7 @@ import type { LivePart } from "@parley/protocol";
 import type { Clock } from "../lib/clock.ts";
 import { ParleyError } from "../lib/errors.ts";
 import type { Random } from "../lib/random.ts";
-import { callModel } from "./ai-sdk/call.ts";
+import { ProviderCall, type Adapter } from "./ai-sdk/call.ts";
 import { knownModels } from "./ai-sdk/known-models.ts";
 import {
   anthropicProvider,
@@ -12,6 +12,7 @@ import {
   openaiChatProvider,
   openaiProvider,
   type CompatibleConfig,
+  type FittedRequest,
   type Provider,
   type ProviderConfig,
 } from "./ai-sdk/providers.ts";
@@ -23,6 +24,7 @@ import {
   type ModelPort,
   type ModelReply,
   type ModelRequest,
+  type ReadyCall,
 } from "./model-port.ts";
 import type { ModelRow } from "../domain/model-row.ts";
 import { fittingEffort, ModelTable } from "./model-table.ts";
@@ -106,10 +108,14 @@ class Models implements ModelPort {
   async stream(request: ModelRequest, onPart: (live: LivePart) => void): Promise<ModelReply> {
     const { provider: name } = split(request.model);
     if (name === "demo" && this.#demo !== null) return await this.#demo.stream(request, onPart);
-    const provider = this.#providers.get(name);
-    if (provider === undefined || !this.has(request.model)) throw unknownModel(request.model);
-    const adapter = provider.adapter(this.#fitted(request), this.#silenceOf(request.model));
-    return await callModel(adapter, request, onPart, this.#deps);
+    const adapter = this.#adapterOf(request);
+    if (adapter === null) throw unknownModel(request.model);
+    return await new ProviderCall(adapter, request, this.#deps).stream(request.signal, onPart);
+  }
+
+  prepare(request: Omit<ModelRequest, "signal">): ReadyCall | null {
+    const adapter = this.#adapterOf(request);
+    return adapter && new ProviderCall(adapter, request, this.#deps);
   }
 
   has(model: string): boolean {
@@ -141,8 +147,14 @@ class Models implements ModelPort {
     return this.#providers.get(name)?.optionNames ?? null;
   }
 
+  #adapterOf(request: Omit<ModelRequest, "signal">): Adapter | null {
+    const provider = this.#providers.get(split(request.model).provider);
+    if (provider === undefined || !this.has(request.model)) return null;
+    return provider.adapter(this.#fitted(request), this.#silenceOf(request.model));
+  }
+
   /** With the deployment's defaults under what was asked for, and nothing that the model does not know or may not. */
-  #fitted(request: ModelRequest): ModelRequest & { capabilities: ModelInfo["capabilities"] } {
+  #fitted(request: Omit<ModelRequest, "signal">): FittedRequest {
     const traits = this.#table.traits(request.model);
     const settings = settingsOver(this.#table.settings(request.model), request.settings ?? null);
     const most = traits.max_output_tokens;

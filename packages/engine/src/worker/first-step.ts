@@ -13,6 +13,9 @@ import {
 
 type Services = Pick<TaskServices, "histories" | "models" | "compaction" | "limits" | "spending">;
 
+/** What the commit of a message records, of the history that it makes. */
+export const firstAttempt = 1;
+
 /** A turn's history with the message that begins it. */
 export interface FirstStep {
   readonly transcript: Transcript;

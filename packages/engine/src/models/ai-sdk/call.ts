@@ -6,15 +6,17 @@ import type {
   LanguageModelV4Usage,
 } from "@ai-sdk/provider";
 import type { FinishReason, LivePart, Part, Usage } from "@parley/protocol";
-import { linked, onAbort, orAborted } from "../../lib/abort.ts";
+import { onAbort, orAborted } from "../../lib/abort.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { Latch } from "../../lib/latch.ts";
 import type { Random } from "../../lib/random.ts";
 import { classify } from "../classify.ts";
-import { ModelError, type ModelReply, type ModelRequest } from "../model-port.ts";
+import { ModelError, type ModelReply, type ModelRequest, type ReadyCall } from "../model-port.ts";
 import { ReplyBuilder } from "../reply-builder.ts";
 import { SilenceGuard, type SilenceLimits } from "../silence.ts";
 import { EventFilter, type Wire } from "./event-filter.ts";
 import { failureOf, isUnknownChunk, StreamCut } from "./failure.ts";
+import type { HttpCall } from "./http-fetch.ts";
 
 /** One way to call one model, as a provider package offers it. */
 export interface Adapter {
@@ -25,52 +27,91 @@ export interface Adapter {
   silence: SilenceLimits;
   options: LanguageModelV4CallOptions;
   doStream: (
-    filter: EventFilter,
+    call: HttpCall,
     options: LanguageModelV4CallOptions & { abortSignal: AbortSignal },
   ) => PromiseLike<LanguageModelV4StreamResult>;
 }
 
-/** One streamed call through a provider package. @throws ModelError */
-export async function callModel(
-  adapter: Adapter,
-  request: Pick<ModelRequest, "model" | "used_call_ids" | "output_tokens_max" | "signal">,
-  onPart: (live: LivePart) => void,
-  { clock, random }: { clock: Clock; random: Pick<Random, "uuid"> },
-): Promise<ModelReply> {
-  using abort = linked(request.signal);
-  let silentMs: number | null = null;
-  using guard = new SilenceGuard(clock, adapter.silence, (ms) => {
-    silentMs = ms;
-    abort.abort(new Error("silence"));
-  });
-  const filter = new EventFilter(adapter.wire, () => guard.heard());
-  const builder = new ReplyBuilder(request.used_call_ids, random, onPart);
-  try {
+type CallRequest = Pick<ModelRequest, "model" | "used_call_ids" | "output_tokens_max">;
+
+interface CallDeps {
+  clock: Clock;
+  random: Pick<Random, "uuid">;
+}
+
+/** One streamed call through a provider package. The package is at work from the start; its request leaves when it may. */
+export class ProviderCall implements ReadyCall {
+  readonly #adapter: Adapter;
+  readonly #request: CallRequest;
+  readonly #deps: CallDeps;
+  readonly #abort = new AbortController();
+  readonly #departure = new Latch();
+  readonly #filter: EventFilter;
+  readonly #opened: Promise<LanguageModelV4StreamResult>;
+  #guard: SilenceGuard | null = null;
+  #isStreamed = false;
+
+  constructor(adapter: Adapter, request: CallRequest, deps: CallDeps) {
+    this.#adapter = adapter;
+    this.#request = request;
+    this.#deps = deps;
+    this.#filter = new EventFilter(adapter.wire, () => this.#guard?.heard());
+    const call = { filter: this.#filter, departure: this.#departure, isMade: false };
     const options = {
       ...adapter.options,
       ...atMost(request.output_tokens_max, adapter.options.maxOutputTokens),
-      abortSignal: abort.signal,
+      abortSignal: this.#abort.signal,
     };
-    if (abort.signal.aborted) throw new Error("aborted before the call");
-    const opened = Promise.resolve(adapter.doStream(filter, options));
-    const { stream } = await orAborted(opened, abort.signal);
-    const finish = await readStream(stream, abort.signal, builder);
-    const parts = builder.end();
-    return {
-      parts,
-      finish_reason: finishReasonOf(finish.finishReason, parts),
-      usage: usageOf(finish.usage),
-      model: request.model,
-      skipped_events: filter.skipped + builder.skipped,
-    };
-  } catch (error) {
-    // Whatever went wrong, the connection must not linger.
-    abort.abort(error);
-    if (request.signal.aborted) throw cancelled(adapter.provider);
-    if (silentMs !== null) throw silent(adapter.provider, silentMs);
-    if (error instanceof ModelError) throw error;
-    const { provider, secrets } = adapter;
-    throw classify(failureOf(error), { provider, secrets, now: clock.now() });
+    this.#opened = Promise.resolve(adapter.doStream(call, options));
+    // Told where it is streamed.
+    this.#opened.catch(() => {});
+  }
+
+  send(): void {
+    this.#departure.open();
+  }
+
+  drop(): void {
+    if (!this.#isStreamed) this.#abort.abort(new Error("not wanted any more"));
+  }
+
+  async stream(caller: AbortSignal, onPart: (live: LivePart) => void): Promise<ModelReply> {
+    this.#isStreamed = true;
+    const { clock, random } = this.#deps;
+    const { provider, secrets, silence } = this.#adapter;
+    const abort = this.#abort;
+    const { signal } = abort;
+    const off = onAbort(caller, (reason) => abort.abort(reason));
+    let silentMs: number | null = null;
+    using guard = new SilenceGuard(clock, silence, (ms) => {
+      silentMs = ms;
+      abort.abort(new Error("silence"));
+    });
+    this.#guard = guard;
+    const builder = new ReplyBuilder(this.#request.used_call_ids, random, onPart);
+    try {
+      if (signal.aborted) throw new Error("aborted before the call");
+      this.send();
+      const { stream } = await orAborted(this.#opened, signal);
+      const finish = await readStream(stream, signal, builder);
+      const parts = builder.end();
+      return {
+        parts,
+        finish_reason: finishReasonOf(finish.finishReason, parts),
+        usage: usageOf(finish.usage),
+        model: this.#request.model,
+        skipped_events: this.#filter.skipped + builder.skipped,
+      };
+    } catch (error) {
+      // Whatever went wrong, the connection must not linger.
+      abort.abort(error);
+      if (caller.aborted) throw cancelled(provider);
+      if (silentMs !== null) throw silent(provider, silentMs);
+      if (error instanceof ModelError) throw error;
+      throw classify(failureOf(error), { provider, secrets, now: clock.now() });
+    } finally {
+      off();
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import zlib from "node:zlib";
 import { onAbort } from "../../lib/abort.ts";
 import { defined } from "../../lib/assert.ts";
 import type { Clock } from "../../lib/clock.ts";
+import type { Latch } from "../../lib/latch.ts";
 import type { EventFilter } from "./event-filter.ts";
 import { NotAStream } from "./failure.ts";
 
@@ -17,11 +18,14 @@ const drainMs = 1_000;
 /** Connections that are kept for the next call, per provider. */
 const idleSocketsMax = 16;
 
-/** One model call, as long as its signal is held. */
-export interface Call {
+/** One model call on its way through `fetch`. */
+export interface HttpCall {
+  /** What the provider's events pass through. */
   readonly filter: EventFilter;
-  /** The package has made its request, and handed it over. */
-  isSent: boolean;
+  /** The request is held before it: there may be a connection by then, and not one byte on it. */
+  readonly departure: Latch;
+  /** The package has handed its request over. */
+  isMade: boolean;
 }
 
 /**
@@ -31,7 +35,7 @@ export interface Call {
  */
 export class ModelHttp {
   readonly #clock: Pick<Clock, "timer">;
-  readonly #calls = new WeakMap<AbortSignal, Call>();
+  readonly #calls = new WeakMap<AbortSignal, HttpCall>();
   readonly #agents = {
     "http:": new http.Agent({ keepAlive: true, maxFreeSockets: idleSocketsMax }),
     "https:": new https.Agent({ keepAlive: true, maxFreeSockets: idleSocketsMax }),
@@ -41,23 +45,18 @@ export class ModelHttp {
     this.#clock = clock;
   }
 
-  /**
-   * To be told before a call is made, whose fetch then passes its events through the filter. Calls are known by their
-   * signals: each has one of its own, and packages hand it on as it is.
-   */
-  begin(signal: AbortSignal, filter: EventFilter): Call {
-    const call = { filter, isSent: false };
+  /** To be told of every call: `fetch` knows it by its signal. Each has one of its own, and packages hand it on as it is. */
+  expect(signal: AbortSignal, call: HttpCall): void {
     this.#calls.set(signal, call);
-    return call;
   }
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     const signal = defined(init?.signal, "the signal of a model call");
     const call = defined(this.#calls.get(signal), "the call of a signal");
-    call.isSent = true;
+    call.isMade = true;
     const url = new URL(input instanceof Request ? input.url : input);
     const request = { url, headers: headersOf(init?.headers), body: bodyOf(init?.body) };
-    const response = await this.#send(request, signal);
+    const response = await this.#send(request, call.departure, signal);
     const status = response.statusCode ?? 0;
     const headers = flat(response.headers);
     const body = decoded(response);
@@ -79,6 +78,7 @@ export class ModelHttp {
       headers,
       body,
     }: { url: URL; headers: Record<string, string>; body: string | Uint8Array },
+    departure: Latch,
     signal: AbortSignal,
   ): Promise<http.IncomingMessage> {
     const isTls = url.protocol === "https:";
@@ -103,7 +103,7 @@ export class ModelHttp {
       request.on("close", off);
       request.on("error", reject);
       request.on("response", resolve);
-      request.end(body);
+      departure.whenOpen(() => request.end(body));
     });
   }
 
@@ -159,7 +159,9 @@ export class ModelHttp {
             if (isOpen) pass(filter.end());
             close();
           });
-          body.on("close", () => fail(new LostConnection()));
+          body.on("close", () => {
+            if (isOpen) fail(new LostConnection());
+          });
           take(first);
           // The sniffing may have read up to the end: no event tells of that any more.
           if (body.readableEnded) {

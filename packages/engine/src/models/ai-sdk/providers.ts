@@ -45,7 +45,7 @@ export interface CompatibleConfig {
 type Fetch = typeof globalThis.fetch;
 
 /** A request in which everything is settled that the deployment has a say in. */
-export interface FittedRequest extends ModelRequest {
+export interface FittedRequest extends Omit<ModelRequest, "signal"> {
   capabilities: ModelCapabilities;
 }
 
@@ -168,13 +168,13 @@ function provider(clock: Clock, shape: ProviderShape): Provider {
         secrets: shape.secrets,
         silence,
         options: optionsFor(false),
-        async doStream(filter, options): Promise<LanguageModelV4StreamResult> {
-          const call = http.begin(options.abortSignal, filter);
+        async doStream(call, options): Promise<LanguageModelV4StreamResult> {
+          http.expect(options.abortSignal, call);
           const called = clients.of(model);
           try {
             return await called.doStream(options);
           } catch (error) {
-            if (call.isSent || !isRefusedPrompt(error)) throw error;
+            if (call.isMade || !isRefusedPrompt(error)) throw error;
             // The package refuses what it once gave us itself. The chat must go on without it.
             return await called.doStream({ ...options, prompt: optionsFor(true).prompt });
           }

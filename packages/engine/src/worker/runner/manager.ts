@@ -64,6 +64,8 @@ export class RunnerManager {
     this.#byId.set(runnerId, runner);
     const others = this.#byChat.get(chat.id) ?? new Set();
     this.#byChat.set(chat.id, others.add(runner));
+    // When the statement that names it has been sent: its answer, and the commit's, are waited for in any case.
+    if (first?.isPlainCall === true) process.nextTick(() => runner.makeReady(chat));
     return {
       worker_id: workerId,
       runner_id: runnerId,

@@ -13,7 +13,8 @@ import { report } from "../tasks/advance.ts";
 import { giveUp } from "../tasks/give-up.ts";
 import { interruption } from "../tasks/interruption.ts";
 import { patiently } from "../tasks/patiently.ts";
-import type { FirstStep } from "../first-step.ts";
+import { firstAttempt, type FirstStep } from "../first-step.ts";
+import { attemptOf, readyCall } from "../ready-call.ts";
 import { RunnerMemory } from "./memory.ts";
 import {
   decide,
@@ -42,9 +43,6 @@ export interface RunnerOptions {
   /** It has stopped working: there is room for another. */
   readonly onRoom: () => void;
 }
-
-/** What the commit of a message records, of the history that it makes. */
-const firstAttempt = 1;
 
 /** Performs what `state.ts` decides: one chat, one active task. */
 export class Runner {
@@ -88,6 +86,15 @@ export class Runner {
     const { row } = this.#state;
     if (this.#running?.idle === true) return false;
     return this.live && (row === null ? this.#options.working : row.status === "running");
+  }
+
+  /** The commit that may make this runner the owner is on its way: what its turn begins with is made ready meanwhile. */
+  makeReady(chat: ChatRow): void {
+    if (this.#state.phase !== "reserved") return;
+    const { services } = this.#options;
+    this.#memory.holdCall((transcript) =>
+      readyCall(services, attemptOf(chat, transcript), transcript),
+    );
   }
 
   confirm(row: ChatRow): void {
@@ -198,6 +205,7 @@ export class Runner {
         this.#look(effect.refusals);
         break;
       case "end":
+        this.#memory.dropCall();
         this.#options.onEnd(this);
         for (const resolve of this.#ended.splice(0)) resolve();
         break;
@@ -210,6 +218,7 @@ export class Runner {
   #cancel(): void {
     this.#running?.cancel();
     this.#running = null;
+    this.#memory.dropCall();
   }
 
   #begin(kind: TaskKind, row: ChatRow): TaskRun {
@@ -235,6 +244,8 @@ export class Runner {
   }
 
   #start(task: ActiveTask, row: ChatRow): void {
+    // Before anything else that the commit makes people do: the provider takes longest.
+    if (task.kind === "generation") this.#memory.sendCall(row);
     const running = this.#begin(task.kind, row);
     void this.#options.scope.run(`runner.${task.kind}`, async () => {
       const work = this.#draining && this.#isWaiting(row) ? abandonChat : works[task.kind];

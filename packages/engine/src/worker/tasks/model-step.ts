@@ -1,17 +1,11 @@
 import type { FinishReason, LivePart } from "@parley/protocol";
 import { closingMessage } from "../../domain/closing.ts";
-import type { ChatRow, NewMessage } from "../../domain/rows.ts";
+import type { NewMessage } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
 import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
-import {
-  ModelError,
-  type ModelReply,
-  type ModelRequest,
-  type ToolSpec,
-} from "../../models/model-port.ts";
+import { ModelError, type ModelReply } from "../../models/model-port.ts";
 import { modelAfter, switchMs } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
-import { subAgentToolNames } from "../../tools/sub-agents/tools.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
 import { recoveryOf } from "../compaction/recovery.ts";
 import { readTrackedCalls } from "../../store/executions.ts";
@@ -21,7 +15,6 @@ import { askedOf } from "../structured/asked.ts";
 import { isLastWord, judge } from "../structured/judge.ts";
 import { checkPatiently } from "../structured/patient-check.ts";
 import { repairNote } from "../structured/repair.ts";
-import type { ChatTools } from "../chat-tools.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { noteOutages, readyTools, toolsIn } from "./chat-tools.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
@@ -31,9 +24,10 @@ import { episodeName, openCallsOf } from "./partial.ts";
 import { chargedUsage, upTo } from "./spending.ts";
 import { timeLimitReached, TimeIsUp, withinTurn } from "./turn-time.ts";
 import { promptOf } from "./prompt.ts";
+import { requestOf } from "./request.ts";
 import { executionOf } from "./tool-plan.ts";
 import { calledModel, replyModels, triesOf } from "./routing.ts";
-import { modelOf, type Transcript } from "./transcript.ts";
+import type { Transcript } from "./transcript.ts";
 
 /** One model call, in the attempt that the row names: streams it, then commits it or what became of it. */
 export async function modelStep(
@@ -66,9 +60,10 @@ async function call(
   outputTokensMax: number | null,
   startedAt: number,
 ): Promise<ModelReply> {
-  const request = requestOf(ctx, transcript, await readyTools(ctx));
+  const request = requestOf(ctx.row, transcript, await readyTools(ctx));
   if (!ctx.models.has(request.model)) throw modelMissing(request.model);
   request.messages = await withFiles(ctx, promptOf(transcript.context));
+  const ready = ctx.memory.takeCall();
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
   let spoke = false;
@@ -84,7 +79,9 @@ async function call(
     const reply = await withinTurn(
       ctx,
       async (signal) =>
-        await ctx.models.stream({ ...request, ...upTo(outputTokensMax), signal }, onPart),
+        await (ready === null
+          ? ctx.models.stream({ ...request, ...upTo(outputTokensMax), signal }, onPart)
+          : ready.stream(signal, onPart)),
     );
     if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
     return await judged(ctx, transcript, reply, onPart);
@@ -218,39 +215,9 @@ async function compactAndGoOn(ctx: TaskContext, transcript: Transcript): Promise
   );
 }
 
-function requestOf(ctx: TaskContext, transcript: Transcript, tools: ChatTools): ModelRequest {
-  const { row, signal } = ctx;
-  const { reasoning_effort, settings } = modelOf(row, transcript);
-  const model = calledModel(row, transcript);
-  return {
-    model,
-    reasoning_effort,
-    settings,
-    system_prompt: row.system_prompt,
-    messages: promptOf(transcript.context).messages,
-    tools: offersOf(tools, row, model),
-    response_format: askedOf(transcript.context, row.turn_message_id)?.format ?? null,
-    used_call_ids: transcript.usedCallIds,
-    signal,
-  };
-}
-
 function repairOf({ parts }: ModelReply): NewMessage | null {
   const last = parts.at(-1);
   return last?.type === "structured-output" && last.repairing === true ? repairNote(last) : null;
-}
-
-/** The client's tools come first where names meet: the chat declared them for itself. */
-function offersOf(tools: ChatTools, row: ChatRow, model: string): ToolSpec[] {
-  const own = row.client_tools.map(({ name, description, input_schema }) => ({
-    name,
-    input_schema,
-    ...(description === undefined ? {} : { description }),
-  }));
-  const names = new Set(own.map(({ name }) => name));
-  const isOffered = ({ name }: ToolSpec): boolean =>
-    !names.has(name) && (row.sub_agents || !subAgentToolNames.has(name));
-  return [...own, ...tools.offers(model).filter(isOffered)];
 }
 
 function modelMissing(model: string): ModelError {

@@ -13,11 +13,20 @@ const fileTokens = 1_500;
 type Entry = Pick<MessageRow, "parts">;
 type Counted = Pick<MessageRow, "role" | "parts" | "usage" | "is_boundary">;
 
+/** Of messages that are in memory, which never change: a history is not measured anew with each of its turns. */
+const estimates = new WeakMap<readonly Part[], number>();
+
 export function estimateTokens(messages: readonly Entry[]): number {
-  return messages.reduce(
-    (sum, { parts }) => sum + parts.reduce((n, part) => n + tokensOf(part), 0),
-    0,
-  );
+  return messages.reduce((sum, { parts }) => sum + tokensOfParts(parts), 0);
+}
+
+function tokensOfParts(parts: readonly Part[]): number {
+  let tokens = estimates.get(parts);
+  if (tokens === undefined) {
+    tokens = parts.reduce((sum, part) => sum + tokensOf(part), 0);
+    estimates.set(parts, tokens);
+  }
+  return tokens;
 }
 
 /**

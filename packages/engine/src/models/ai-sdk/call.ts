@@ -45,8 +45,7 @@ export class ProviderCall implements ReadyCall {
   readonly #request: CallRequest;
   readonly #deps: CallDeps;
   readonly #abort = new AbortController();
-  readonly #departure = new Latch();
-  readonly #filter: EventFilter;
+  readonly #call: HttpCall;
   readonly #opened: Promise<LanguageModelV4StreamResult>;
   #guard: SilenceGuard | null = null;
   #isStreamed = false;
@@ -55,20 +54,20 @@ export class ProviderCall implements ReadyCall {
     this.#adapter = adapter;
     this.#request = request;
     this.#deps = deps;
-    this.#filter = new EventFilter(adapter.wire, () => this.#guard?.heard());
-    const call = { filter: this.#filter, departure: this.#departure, isMade: false };
+    const filter = new EventFilter(adapter.wire, () => this.#guard?.heard());
+    this.#call = { filter, departure: new Latch(), isMade: false, failure: null };
     const options = {
       ...adapter.options,
       ...atMost(request.output_tokens_max, adapter.options.maxOutputTokens),
       abortSignal: this.#abort.signal,
     };
-    this.#opened = Promise.resolve(adapter.doStream(call, options));
+    this.#opened = Promise.resolve(adapter.doStream(this.#call, options));
     // Told where it is streamed.
     this.#opened.catch(() => {});
   }
 
   send(): void {
-    this.#departure.open();
+    this.#call.departure.open();
   }
 
   drop(): void {
@@ -100,9 +99,10 @@ export class ProviderCall implements ReadyCall {
         finish_reason: finishReasonOf(finish.finishReason, parts),
         usage: usageOf(finish.usage),
         model: this.#request.model,
-        skipped_events: this.#filter.skipped + builder.skipped,
+        skipped_events: this.#call.filter.skipped + builder.skipped,
       };
-    } catch (error) {
+    } catch (thrown) {
+      const error = this.#call.failure ?? thrown;
       // Whatever went wrong, the connection must not linger.
       abort.abort(error);
       if (caller.aborted) throw cancelled(provider);

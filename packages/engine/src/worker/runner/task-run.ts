@@ -25,6 +25,9 @@ const taskBackoff = { baseMs: 100, maxMs: 10_000 };
 /** After so many failures that are not the database's passing faults, the turn ends in an error that people see. */
 const hardFailuresMax = 5;
 
+/** One for all: most turns end with it, and where it was thrown from says nothing. */
+const cancelledByRow = new Cancelled("the row calls for something else");
+
 export type Work = (ctx: TaskContext) => Promise<void>;
 
 export interface TaskRunOptions {
@@ -81,7 +84,7 @@ export class TaskRun {
 
   /** Not waited for by anybody: the fence keeps out what a cancelled task still tries to write. */
   cancel(): void {
-    this.#abort.abort(new Cancelled("the row calls for something else"));
+    this.#abort.abort(cancelledByRow);
   }
 
   /** The row as this task knows it: what it was started with, then what it committed itself. */

@@ -3,7 +3,7 @@ import { closingMessage } from "../../domain/closing.ts";
 import type { NewMessage } from "../../domain/rows.ts";
 import { commitStep } from "../../machine/transitions/commit-step.ts";
 import { recordRetryState } from "../../machine/transitions/record-retry-state.ts";
-import { ModelError, type ModelReply } from "../../models/model-port.ts";
+import { ModelError, type ModelReply, type ReadyCall } from "../../models/model-port.ts";
 import { modelAfter, switchMs } from "../../models/fallback.ts";
 import { decideRetry } from "../../models/retry-policy.ts";
 import type { EpisodeKey } from "../../parts/ports.ts";
@@ -15,6 +15,7 @@ import { askedOf } from "../structured/asked.ts";
 import { isLastWord, judge } from "../structured/judge.ts";
 import { checkPatiently } from "../structured/patient-check.ts";
 import { repairNote } from "../structured/repair.ts";
+import type { ChatTools } from "../chat-tools.ts";
 import { advance, grown, type Next } from "./advance.ts";
 import { noteOutages, readyTools, toolsIn } from "./chat-tools.ts";
 import { Cancelled, throwIfCancelled, type TaskContext } from "./context.ts";
@@ -60,10 +61,10 @@ async function call(
   outputTokensMax: number | null,
   startedAt: number,
 ): Promise<ModelReply> {
-  const request = requestOf(ctx.row, transcript, await readyTools(ctx));
-  if (!ctx.models.has(request.model)) throw modelMissing(request.model);
-  request.messages = await withFiles(ctx, promptOf(transcript.context));
-  const ready = ctx.memory.takeCall();
+  const tools = await readyTools(ctx);
+  const model = calledModel(ctx.row, transcript);
+  if (!ctx.models.has(model)) throw modelMissing(model);
+  const ready = ctx.memory.takeCall() ?? (await callOf(ctx, transcript, tools, outputTokensMax));
   const writer = ctx.parts.open(key, ctx.runnerId);
   const listen = ctx.memory.listen(key);
   let spoke = false;
@@ -76,18 +77,26 @@ async function call(
     listen(live);
   };
   try {
-    const reply = await withinTurn(
-      ctx,
-      async (signal) =>
-        await (ready === null
-          ? ctx.models.stream({ ...request, ...upTo(outputTokensMax), signal }, onPart)
-          : ready.stream(signal, onPart)),
-    );
-    if (reply.parts.length === 0) throw withoutParts(request.model, reply.finish_reason);
+    const reply = await withinTurn(ctx, async (signal) => await ready.stream(signal, onPart));
+    if (reply.parts.length === 0) throw withoutParts(model, reply.finish_reason);
     return await judged(ctx, transcript, reply, onPart);
   } finally {
     writer.close();
   }
+}
+
+/** The call of an attempt that was not made ready beforehand. */
+async function callOf(
+  ctx: TaskContext,
+  transcript: Transcript,
+  tools: ChatTools,
+  outputTokensMax: number | null,
+): Promise<Pick<ReadyCall, "stream">> {
+  const request = { ...requestOf(ctx.row, transcript, tools), ...upTo(outputTokensMax) };
+  request.messages = await withFiles(ctx, promptOf(transcript.context));
+  return {
+    stream: async (signal, onPart) => await ctx.models.stream({ ...request, signal }, onPart),
+  };
 }
 
 /** A reply that ends its turn says itself whether it is what was asked for: as its last part, live and committed. */

@@ -10,7 +10,7 @@ import type { Bus, BusListener } from "./bus.ts";
 import type { HintChannel, OpenChannel } from "./channel.ts";
 import { HintBatch } from "./hint-batch.ts";
 import { announceMs, Presence } from "./presence.ts";
-import { decodeHints, encodeAnnouncement, encodeHints } from "./wire.ts";
+import { decodeHints, encodeAnnouncement, encodeHints, headOf } from "./wire.ts";
 
 const reconnectBackoff = { baseMs: 100, maxMs: 5_000 };
 
@@ -33,10 +33,12 @@ export class ChannelBus implements Bus {
   readonly #listeners = new Set<BusListener>();
   readonly #batch = new HintBatch();
   readonly #wake = new Wake();
+  readonly #ownHead: string;
   #presence: Presence;
 
   constructor(options: ChannelBusOptions) {
     this.#options = options;
+    this.#ownHead = headOf(options.replicaId);
     this.#presence = new Presence(options.clock.monotonic());
     this.#scope = new Scope((err, label) => options.logger.error({ err, label }, "the bus failed"));
   }
@@ -125,9 +127,11 @@ export class ChannelBus implements Bus {
   }
 
   #received(payload: string): void {
-    const { replicaId, clock } = this.#options;
+    const { clock } = this.#options;
+    // What one has said oneself comes back with every commit: not worth the reading.
+    if (payload.startsWith(this.#ownHead)) return;
     const batch = decodeHints(payload);
-    if (batch === null || batch.origin === replicaId) return;
+    if (batch === null) return;
     this.#presence.heard(clock.monotonic());
     for (const hint of batch.hints) for (const listener of this.#listeners) listener.hint(hint);
   }

@@ -28,13 +28,18 @@ export interface ReceivedBatch {
   readonly hints: readonly ChatHint[];
 }
 
+/** What every payload of a replica begins with, and nobody else's: it hears its own, too. */
+export function headOf(origin: string): string {
+  return `[${wireVersion},${JSON.stringify(origin)},[`;
+}
+
 /** The hints as payloads of at most `payloadBytesMax` bytes each; everything in them is ASCII. */
 export function encodeHints(
   origin: string,
   hints: readonly ChatHint[],
   payloadBytesMax: number,
 ): string[] {
-  const head = `[${wireVersion},${JSON.stringify(origin)},[`;
+  const head = headOf(origin);
   const payloads: string[] = [];
   let rows = "";
   for (const hint of hints) {
@@ -56,7 +61,7 @@ export function encodeHints(
 
 /** That the replica is there, and nothing else: no hints, which every version understands. */
 export function encodeAnnouncement(origin: string): string {
-  return `[${wireVersion},${JSON.stringify(origin)},[]]`;
+  return `${headOf(origin)}]]`;
 }
 
 /** Null for what is not ours, or of a version that is not next to this one. */

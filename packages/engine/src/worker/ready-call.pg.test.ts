@@ -82,14 +82,26 @@ test("a commit whose answer was lost sends it when the row is read", async () =>
   expect(replica.models.requests).toHaveLength(2);
 });
 
-test("where a budget holds the chat it is dropped: the call has to be reserved first", async () => {
+test("where a budget holds the chat it is dropped, and not made again before that is lifted", async () => {
   await begin();
+  const { prepared, requests } = replica.models;
+  const turn = async (content: string): Promise<void> => {
+    await replica.send(chat, content);
+    await cluster.untilIdle(chat);
+    await eventually("the turn is over here, too", () => replica.worker.stats().runners === 0);
+  };
   await cluster.sql(
     `update parley.principals set budget = '{"usd_micros": null, "tokens": 1000000}'`,
   );
-  await replica.send(chat, "2");
-  await cluster.untilIdle(chat);
+  await turn("2");
+  expect(prepared).toMatchObject([{ isSent: false, isDropped: true }]);
+  expect(requests[1]).toHaveProperty("output_tokens_max");
+  await turn("3");
+  expect(prepared).toHaveLength(1);
   await cluster.sql("update parley.principals set budget = null");
-  expect(replica.models.prepared).toMatchObject([{ isSent: false, isDropped: true }]);
-  expect(replica.models.requests[1]).toHaveProperty("output_tokens_max");
+  await turn("4");
+  expect(prepared).toHaveLength(1);
+  await turn("5");
+  expect(prepared).toHaveLength(2);
+  expect(prepared[1]).toMatchObject({ isSent: true, isDropped: false });
 });

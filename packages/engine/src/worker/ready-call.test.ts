@@ -33,6 +33,12 @@ test("a call is made ready where everything for it is known", () => {
   expect(made({}, { health: [up] })).toBe(1);
 });
 
+test("and not where the chat has a budget, which the call has to be reserved in", () => {
+  const budget = { usd_micros: null, tokens: 1 };
+  expect(made({ budget })).toBe(0);
+  expect(made({ family_budget: budget })).toBe(0);
+});
+
 test("and not where files are to be read, or tool servers to be waited for or told of", () => {
   const file: Part = { type: "file", media_type: "text/plain", file_id: "f" };
   expect(made({}, { parts: [text, file] })).toBe(0);

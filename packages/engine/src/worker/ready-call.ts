@@ -22,6 +22,7 @@ export function readyCall(
   const { models, tools } = services;
   if (models.prepare === undefined || !areToolsKnown(services, row)) return null;
   if (promptOf(transcript.context).uploads.length > 0) return null;
+  if (row.budget !== null || row.family_budget !== null) return null;
   try {
     return models.prepare(requestOf(row, transcript, new ChatTools(tools)));
   } catch {

@@ -12,6 +12,9 @@ export interface RunnerManagerOptions {
   readonly onRoom: () => void;
 }
 
+/** Owners with budgets that are remembered: beyond it, each has one call made ready for nothing. */
+const budgetedMax = 10_000;
+
 /** The runners of one worker, and the way for news to reach them. */
 export class RunnerManager {
   readonly #options: RunnerManagerOptions;
@@ -19,6 +22,8 @@ export class RunnerManager {
   readonly #byId = new Map<string, Runner>();
   /** More than one only for a moment: a chat that was given up and taken again. */
   readonly #byChat = new Map<string, Set<Runner>>();
+  /** Owners whose last turn that began here had to be reserved first. */
+  readonly #budgeted = new Set<string>();
 
   constructor(options: RunnerManagerOptions) {
     this.#options = options;
@@ -64,16 +69,32 @@ export class RunnerManager {
     this.#byId.set(runnerId, runner);
     const others = this.#byChat.get(chat.id) ?? new Set();
     this.#byChat.set(chat.id, others.add(runner));
+    const isPlainCall = first?.isPlainCall ?? false;
     // When the statement that names it has been sent: its answer, and the commit's, are waited for in any case.
-    if (first?.isPlainCall === true) process.nextTick(() => runner.makeReady(chat));
+    if (isPlainCall && !this.#budgeted.has(chat.owner_id)) {
+      process.nextTick(() => runner.makeReady(chat));
+    }
     return {
       worker_id: workerId,
       runner_id: runnerId,
-      beginsAtOnce: first?.isPlainCall ?? false,
-      confirm: (row) => runner.confirm(row),
+      beginsAtOnce: isPlainCall,
+      confirm: (row) => {
+        if (isPlainCall) this.#noteBudget(row);
+        runner.confirm(row);
+      },
       cancel: () => runner.end(),
       perhaps: () => runner.unsure(),
     };
+  }
+
+  /** What was made ready for nothing costs a connection: it is not done again where a budget has just held the call. */
+  #noteBudget({ owner_id, generation_attempt }: ChatRow): void {
+    if (generation_attempt > 0) {
+      this.#budgeted.delete(owner_id);
+      return;
+    }
+    if (this.#budgeted.size >= budgetedMax) this.#budgeted.clear();
+    this.#budgeted.add(owner_id);
   }
 
   onCommits(commits: readonly Commit[]): void {

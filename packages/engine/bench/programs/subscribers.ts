@@ -66,10 +66,9 @@ class Follower {
     this.#end();
   }
 
-  /** From the cut to the word, in milliseconds. */
+  /** How long it takes to the word, in milliseconds. */
   async comeBack(target: Target, word: string): Promise<number> {
     const startedAt = nowMs();
-    this.close();
     this.#target = target;
     this.#rest = Buffer.alloc(0);
     const back = Promise.withResolvers<number>();
@@ -93,12 +92,13 @@ class Follower {
       headers: bearer(token),
     });
     this.#end = () => socket.terminate();
+    // Before the opening is awaited: the first frame may come in the same packet as the handshake's answer.
+    socket.on("message", (frame: Buffer) => this.#read(frame, stampMark));
     await new Promise<void>((resolve, reject) => {
       socket.once("open", resolve);
       socket.once("error", reject);
     });
     socket.on("error", () => {});
-    socket.on("message", (frame: Buffer) => this.#read(frame, stampMark));
   }
 
   async #openEvents(): Promise<void> {
@@ -180,7 +180,14 @@ answer({
       followers.map(async (each, i) => await each.comeBack(all[i] as Target, word)),
     );
     const times = came.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    // One of them says what it was; the table says how many.
+    const failed = came.find((one) => one.status === "rejected");
+    if (failed) process.stderr.write(`  one did not come back: ${String(failed.reason)}\n`);
     return { ...quantiles(times), failures: came.length - times.length };
+  },
+  /** Every connection, from the client's side. */
+  cut() {
+    for (const each of followers) each.close();
   },
   close() {
     for (const each of followers) each.close();

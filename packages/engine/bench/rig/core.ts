@@ -71,10 +71,11 @@ const rows: readonly Row[] = [
     elsewhere: "Parley, streams elsewhere",
   },
   {
-    what: "1,000 subscribers back after their replica's death, ms",
+    what: "1,000 subscribers back, whose connections were cut, or their replica killed, ms",
     scenario: "reconnect",
     figure: "p50 ms",
-    elsewhere: "Parley",
+    here: "Parley, connections cut",
+    elsewhere: "Parley, replica killed",
   },
   {
     what: "a dead replica's chats called again, p99, ms",

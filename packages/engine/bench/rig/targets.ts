@@ -19,6 +19,8 @@ const here = "Parley, same replica";
 const elsewhere = "Parley, another replica";
 const takeover = "takeover";
 const storm = "Parley, two replicas";
+const cut = "Parley, connections cut";
+const backs = [cut, "Parley, replica killed"];
 
 const targets: readonly Target[] = [
   {
@@ -104,6 +106,16 @@ const targets: readonly Target[] = [
     isMet: (figure) => figure < 500,
     unit: " ms",
   },
+  {
+    what: "a thousand come back at once, to the same replica and after a death: no failures",
+    figures: (look) => backs.map((name) => look.median("reconnect", name, "failures")),
+    isMet: atMost(0),
+  },
+  {
+    what: "the same: at most one read for every four of them",
+    figures: (look) => backs.map((name) => look.median("reconnect", name, "reads each")),
+    isMet: atMost(0.25),
+  },
   ...["history", "chats", "replicas"].map((size): Target => ({
     what: `processor time of a turn: flat within 10 % over ${size}`,
     figures: (look) => [look.lastRatio(`growth: ${size}`, "CPU ms per turn")],
@@ -119,7 +131,7 @@ const targets: readonly Target[] = [
     ["first-part", here, "first part p50 ms"],
     ["turns", here, "CPU ms per turn"],
     ["turns", here, "turns/s"],
-    ["reconnect", "Parley", "p50 ms"],
+    ["reconnect", cut, "p50 ms"],
   ].map(([scenario = "", name = "", figure = ""]): Target => ({
     what: `ahead of every peer: ${scenario}, ${figure}, over the best of them`,
     figures: (look) => {

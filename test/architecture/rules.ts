@@ -64,6 +64,7 @@ export const layers: Readonly<Record<string, Layer>> = {
       "fastify-type-provider-zod",
       "@fastify/*",
       "@modelcontextprotocol/server",
+      "dataloader",
       "file-type",
       "ws",
       "zod",

@@ -185,6 +185,18 @@ export async function readChat(
   return row;
 }
 
+/** Those of them that there are, in any order. */
+export async function readChats(
+  sql: Pick<Sql, "query">,
+  chatIds: readonly string[],
+): Promise<ChatRow[]> {
+  return await sql.query<ChatRow>({
+    name: "chats.read_many",
+    text: `select * from parley.chats where id = any ($1::uuid[])`,
+    values: [chatIds],
+  });
+}
+
 const jsonColumns = new Set([
   "labels",
   "client_tools",

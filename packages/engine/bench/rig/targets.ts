@@ -117,7 +117,7 @@ const targets: readonly Target[] = [
     isMet: atMost(0.25),
   },
   ...["history", "chats", "replicas"].map((size): Target => ({
-    what: `processor time of a turn: flat within 10 % over ${size}`,
+    what: `processor time of a turn: flat within 10 % over ${size}${size === "history" ? " that its replica knows" : ""}`,
     figures: (look) => [look.lastRatio(`growth: ${size}`, "CPU ms per turn")],
     isMet: atMost(1.1),
     sign: "×",

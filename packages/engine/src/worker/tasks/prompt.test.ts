@@ -68,31 +68,56 @@ test("a turn looks at as many messages of a long history as of a short one", () 
   expect(visitsWith(1_000)).toBe(visitsWith(10));
 });
 
-test("what is carried over is what would be made anew, files and boundaries included", () => {
-  const file = (file_id: string): FilePart => ({
-    type: "file",
-    media_type: "text/plain",
-    file_id,
-    data: "",
-  });
-  const rows = Array.from({ length: 12 }, (_, at) =>
-    messageIn({
-      id: at + 1,
-      role: at % 2 === 0 ? "user" : "assistant",
-      model: "test/model",
-      parts: at % 3 === 0 ? [file(`f${at}`)] : [{ type: "text", text: `${at}` }],
-      visibility: at === 5 ? "user" : "both",
-      is_boundary: at === 7,
-    }),
-  );
-  let transcript = emptyTranscript;
-  for (const [at, row] of rows.entries()) {
-    promptOf(transcript.context);
-    transcript = extended(transcript, at + 1, [row], []);
-    const seen = rows
-      .slice(at < 7 ? 0 : 7, at + 1)
-      .filter(({ visibility }) => visibility !== "user");
-    expect(transcript.context).toEqual(seen);
-    expect(promptOf(transcript.context)).toEqual(promptOf([...seen]));
-  }
+test("where nothing was said, the list of what was said before is the same and no copy", () => {
+  const rows = Array.from({ length: 3 }, (_, at) => message(at + 1));
+  const said = extended(emptyTranscript, 1, rows, []);
+  expect(extended(said, 2, [], []).context).toBe(said.context);
 });
+
+test("a prompt is put together when it is asked for, and not for every context before it", () => {
+  const visits: number[] = [];
+  const visit = (id: number): void => void visits.push(id);
+  const first = extended(emptyTranscript, 1, [message(1)], []);
+  promptOf(first.context);
+  const middle = extended(first, 2, [message(2, visit)], []);
+  const last = extended(middle, 3, [message(3, visit)], []);
+  visits.length = 0;
+  const prompt = promptOf(last.context);
+  expect(new Set(visits)).toEqual(new Set([2, 3]));
+  visits.length = 0;
+  expect(promptOf(last.context)).toBe(prompt);
+  expect(visits).toEqual([]);
+});
+
+test.each([1, 2, 5])(
+  "what is carried over is what would be made anew, files and boundaries included, asked for every %i messages",
+  (every) => {
+    const file = (file_id: string): FilePart => ({
+      type: "file",
+      media_type: "text/plain",
+      file_id,
+      data: "",
+    });
+    const rows = Array.from({ length: 12 }, (_, at) =>
+      messageIn({
+        id: at + 1,
+        role: at % 2 === 0 ? "user" : "assistant",
+        model: "test/model",
+        parts: at % 3 === 0 ? [file(`f${at}`)] : [{ type: "text", text: `${at}` }],
+        visibility: at === 5 ? "user" : "both",
+        is_boundary: at === 7,
+      }),
+    );
+    let transcript = emptyTranscript;
+    for (const [at, row] of rows.entries()) {
+      if (at % every === 0) promptOf(transcript.context);
+      transcript = extended(transcript, at + 1, [row], []);
+      const seen = rows
+        .slice(at < 7 ? 0 : 7, at + 1)
+        .filter(({ visibility }) => visibility !== "user");
+      expect(transcript.context).toEqual(seen);
+      if (at % every === 0) expect(promptOf(transcript.context)).toEqual(promptOf([...seen]));
+    }
+    expect(promptOf(transcript.context)).toEqual(promptOf([...transcript.context]));
+  },
+);

@@ -9,15 +9,24 @@ export interface Prompt {
   readonly uploads: readonly UploadedPart[];
 }
 
+/** What a prompt is made of where it is not made yet: what was made before, and the messages behind it. */
+interface Begun {
+  readonly from: Prompt;
+  readonly fresh: readonly MessageRow[];
+}
+
 /**
  * Contexts grow at their end and their messages never change: what was made of the beginning is carried over, so that a
- * call costs the same however much was said before it.
+ * call costs the same however much was said before it. It is put together when a model is called, and not for each
+ * context on the way there: a list of ten thousand is 80 kB to copy, and to collect.
  */
-const prompts = new WeakMap<readonly MessageRow[], Prompt>();
+const prompts = new WeakMap<readonly MessageRow[], Prompt | Begun>();
 
 export function promptOf(context: readonly MessageRow[]): Prompt {
-  let prompt = prompts.get(context);
-  if (prompt === undefined) prompts.set(context, (prompt = made(context)));
+  const known = prompts.get(context);
+  if (known !== undefined && "messages" in known) return known;
+  const prompt = known === undefined ? made(context) : grown(known);
+  prompts.set(context, prompt);
   return prompt;
 }
 
@@ -29,11 +38,16 @@ export function carryPrompt(
 ): void {
   const known = prompts.get(from);
   if (known === undefined) return;
+  const begun = "messages" in known ? { from: known, fresh: [] } : known;
+  prompts.set(to, { from: begun.from, fresh: [...begun.fresh, ...fresh] });
+}
+
+function grown({ from, fresh }: Begun): Prompt {
   const { messages, uploads } = made(fresh);
-  prompts.set(to, {
-    messages: [...known.messages, ...messages],
-    uploads: uploads.length === 0 ? known.uploads : [...known.uploads, ...uploads],
-  });
+  return {
+    messages: [...from.messages, ...messages],
+    uploads: uploads.length === 0 ? from.uploads : [...from.uploads, ...uploads],
+  };
 }
 
 function made(context: readonly MessageRow[]): Prompt {

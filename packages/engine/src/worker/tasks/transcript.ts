@@ -65,6 +65,8 @@ function grownContext(
   before: readonly MessageRow[],
   fresh: readonly MessageRow[],
 ): readonly MessageRow[] {
+  // A turn that ends leaves what it had: no reason to copy a long list.
+  if (fresh.length === 0) return before;
   const boundary = fresh.findLastIndex((message) => message.is_boundary);
   if (boundary !== -1) return fresh.slice(boundary);
   const context = [...before, ...fresh];

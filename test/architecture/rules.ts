@@ -54,7 +54,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   titles: { imports: [...below, "store", "machine"], types: ["models"] },
   stream: {
     imports: [...below, "postgres", "store", "machine", "bus", "parts"],
-    packages: ["zod", "ws"],
+    packages: ["dataloader", "zod", "ws"],
   },
   http: {
     imports: [...below, "postgres", "store", "machine", "schemas", "stream", "tools"],

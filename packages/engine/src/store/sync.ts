@@ -48,38 +48,40 @@ const messageColumns = `id, chat_id, revision, role, visibility, parts, model, r
   episode, created_by, client_id, is_boundary, replaces, response_format, model_settings, deleted, created_at`;
 
 /**
- * Everything that a feed needs, in one read-only snapshot; all statements share one round trip. Null: there is no such
- * chat (any more).
+ * Everything that feeds need, each of its chat, in one read-only snapshot; all statements share one round trip. Null: there
+ * is no such chat (any more). In the order of the requests.
  */
-export async function readSync(
+export async function readSyncs(
   database: Database,
-  request: SyncRequest,
+  requests: readonly SyncRequest[],
   options: { readonly statementTimeoutMs: number },
-): Promise<SyncResult | null> {
-  const { chatId, since, cutsAfter, window } = request;
+): Promise<(SyncResult | null)[]> {
   return await database.read(
-    async (tx) => {
-      const [chat, changed, cuts, newest, queue, actions] = await Promise.all([
-        readChat(tx, chatId),
-        since === null ? null : readChanged(tx, chatId, since, request.changedMax + 1),
-        cutsAfter === null ? [] : readCuts(tx, chatId, cutsAfter),
-        window === 0 ? null : readNewest(tx, chatId, window + 1, null),
-        readQueue(tx, chatId),
-        readPendingActions(tx, chatId),
-      ]);
-      if (chat === undefined) return null;
-      const hasMore = newest !== null && newest.length > window;
-      return {
-        chat,
-        changed: changed !== null && changed.length > request.changedMax ? null : changed,
-        cuts,
-        window: newest && { messages: newest.slice(0, window).reverse(), hasMore },
-        queue,
-        actions: chat.status === "requires_action" ? actions : null,
-      };
-    },
+    async (tx) => await Promise.all(requests.map(async (request) => await readSync(tx, request))),
     { operation: "stream.sync", ...options },
   );
+}
+
+async function readSync(tx: ReadTx, request: SyncRequest): Promise<SyncResult | null> {
+  const { chatId, since, cutsAfter, window } = request;
+  const [chat, changed, cuts, newest, queue, actions] = await Promise.all([
+    readChat(tx, chatId),
+    since === null ? null : readChanged(tx, chatId, since, request.changedMax + 1),
+    cutsAfter === null ? [] : readCuts(tx, chatId, cutsAfter),
+    window === 0 ? null : readNewest(tx, chatId, window + 1, null),
+    readQueue(tx, chatId),
+    readPendingActions(tx, chatId),
+  ]);
+  if (chat === undefined) return null;
+  const hasMore = newest !== null && newest.length > window;
+  return {
+    chat,
+    changed: changed !== null && changed.length > request.changedMax ? null : changed,
+    cuts,
+    window: newest && { messages: newest.slice(0, window).reverse(), hasMore },
+    queue,
+    actions: chat.status === "requires_action" ? actions : null,
+  };
 }
 
 async function readChanged(

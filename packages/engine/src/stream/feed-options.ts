@@ -3,12 +3,14 @@ import type { Logger } from "../lib/logger.ts";
 import type { Random } from "../lib/random.ts";
 import type { CheckpointPort, EpisodeSource } from "../parts/ports.ts";
 import type { Database } from "../postgres/database.ts";
+import type { SyncReads } from "./sync-reads.ts";
 import type { NextTurn } from "./turn.ts";
 import type { WaitingWatch } from "./waiting.ts";
 
 /** What feeds take from the outside. */
 export interface FeedDeps {
   readonly database: Database;
+  readonly reads: Pick<SyncReads, "read">;
   readonly episodes: EpisodeSource;
   readonly checkpoints: Pick<CheckpointPort, "read">;
   readonly clock: Clock;

@@ -3,7 +3,7 @@ import { linked } from "../lib/abort.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import type { Checkpoint } from "../parts/ports.ts";
 import { isTransient } from "../postgres/errors.ts";
-import { readSync, type SyncRequest, type SyncResult } from "../store/sync.ts";
+import type { SyncRequest, SyncResult } from "../store/sync.ts";
 import { ReadTimedOut, withDeadline } from "./deadline.ts";
 import { readBackoff, type FeedDeps } from "./feed-options.ts";
 import { isNewer } from "./feed-state.ts";
@@ -109,14 +109,13 @@ export class FeedReader {
   }
 
   async #once(next: { request: SyncRequest; snapshot: number }): Promise<void> {
-    const { database, clock, controlReadMs } = this.#deps;
+    const { reads, clock, controlReadMs } = this.#deps;
     const { request, snapshot } = next;
     const generation = this.#generation;
     const stale = (): boolean => this.#stop.signal.aborted || generation !== this.#generation;
     this.#hinted = null;
     this.#window = false;
-    const limits = { statementTimeoutMs: controlReadMs };
-    const result = await withDeadline(readSync(database, request, limits), clock, controlReadMs);
+    const result = await withDeadline(reads.read(request), clock, controlReadMs);
     if (stale()) return;
     if (result !== null && result.chat.snapshot_version < snapshot) {
       this.#output.wentBack();

@@ -15,10 +15,11 @@ import { Feed } from "./feed.ts";
 import type { Joiner } from "./joiners.ts";
 import type { OpenStream, Streams, Subscription } from "./ports.ts";
 import { Subscriber } from "./subscriber.ts";
+import { SyncReads } from "./sync-reads.ts";
 import { nextTurn, TurnEnd } from "./turn.ts";
 import { WaitingWatch } from "./waiting.ts";
 
-export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs" | "waiting"> &
+export type StreamsOptions = Omit<FeedDeps, "turn" | "controlReadMs" | "waiting" | "reads"> &
   Partial<Pick<FeedDeps, "turn" | "controlReadMs">> & {
     /** What chats are taken by. Default: the lease's default, and no limits. */
     readonly rules?: BacklogRules;
@@ -53,7 +54,8 @@ export class ChatStreams implements Streams {
     const read = async (chatIds: readonly string[]): Promise<Map<string, Waiting>> =>
       await this.#readWaiting(chatIds);
     this.#waiting = new WaitingWatch({ clock, logger, read });
-    this.#deps = { turn: nextTurn, controlReadMs, ...deps, waiting: this.#waiting };
+    const settings = { turn: nextTurn, controlReadMs, ...deps };
+    this.#deps = { ...settings, waiting: this.#waiting, reads: new SyncReads(settings) };
     this.#turnEnd = new TurnEnd(this.#deps.turn);
     this.#offIdentity = options.database.onIdentityChange((_before, after) => {
       this.#identity = after;

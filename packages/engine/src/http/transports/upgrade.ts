@@ -86,8 +86,8 @@ const streamPath = /^\/api\/v1\/chats\/(?:watch|([^/]+)\/stream)$/;
 /** @throws NotFound, InvalidRequest */
 function targetOf(request: IncomingMessage): Target {
   const address = request.url ?? "/";
-  if (!URL.canParse(address, "http://parley")) throw new NotFound();
-  const url = new URL(address, "http://parley");
+  const url = URL.parse(address, "http://parley");
+  if (url === null) throw new NotFound();
   const match = streamPath.exec(url.pathname);
   if (!match) throw new NotFound("There is no stream here.");
   if (request.method !== "GET") throw new MethodNotAllowed(request.method ?? "?", ["GET"]);

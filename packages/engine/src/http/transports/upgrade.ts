@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { streamQuerySchema } from "@parley/protocol";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { Scope } from "../../lib/scope.ts";
+import { nextTurn } from "../../stream/turn.ts";
 import { InvalidRequest, MethodNotAllowed, NotFound } from "../errors.ts";
 import { checkStorable } from "../json-body.ts";
 import { problemOf } from "../problem.ts";
@@ -58,6 +59,9 @@ async function upgrade(
       signal: gone.signal,
     });
     const { session, subscription } = opened;
+    // The answer to the handshake and the first frame, which comes within the turn, are one write and one packet.
+    socket.cork();
+    nextTurn(() => socket.uncork());
     const webSocket = gone.signal.aborted ? null : handshake(sockets, request, socket, head);
     if (webSocket) {
       session.attach(new WebSocketWire(webSocket, socket, frames, session), subscription);

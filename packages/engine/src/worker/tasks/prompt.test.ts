@@ -5,6 +5,7 @@ import type { MessageRow } from "../../domain/rows.ts";
 import { nextStep } from "../../domain/next-step.ts";
 import { Histories } from "../histories.ts";
 import { isCompactionDue } from "../compaction/due.ts";
+import { estimatedUsage, promptTokensMax } from "../spending/estimate.ts";
 import { askedOf } from "../structured/asked.ts";
 import { promptOf } from "./prompt.ts";
 import { calledModel } from "./routing.ts";
@@ -66,6 +67,33 @@ function visitsWith(length: number): number {
 
 test("a turn looks at as many messages of a long history as of a short one", () => {
   expect(visitsWith(1_000)).toBe(visitsWith(10));
+});
+
+test("where no provider counts tokens, what was said is counted once, and not with every call", () => {
+  const read: number[] = [];
+  const uncounted = (id: number): MessageRow =>
+    new Proxy(
+      { ...message(id), usage: null },
+      {
+        get(target, name, receiver) {
+          if (name === "parts") read.push(id);
+          return Reflect.get(target, name, receiver) as unknown;
+        },
+      },
+    );
+  const preamble = { systemPrompt: null, tools: [] };
+  const judge = (context: readonly MessageRow[]): number => {
+    isCompactionDue(context, 1_000_000, 80);
+    estimatedUsage(context, preamble, []);
+    return promptTokensMax(context, preamble);
+  };
+  const context = Array.from({ length: 100 }, (_, at) => uncounted(at + 1));
+  const before = judge(context);
+  expect(new Set(read).size).toBe(100);
+  read.length = 0;
+  const more = [...context, uncounted(101)];
+  expect(judge(more)).toBeGreaterThan(before);
+  expect(new Set(read)).toEqual(new Set([101]));
 });
 
 test("where nothing was said, the list of what was said before is the same and no copy", () => {

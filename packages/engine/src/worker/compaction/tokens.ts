@@ -13,18 +13,18 @@ const fileTokens = 1_500;
 type Entry = Pick<MessageRow, "parts">;
 type Counted = Pick<MessageRow, "role" | "parts" | "usage" | "is_boundary">;
 
-/** Of messages that are in memory, which never change: a history is not measured anew with each of its turns. */
-const estimates = new WeakMap<readonly Part[], number>();
+/** Messages never change: where no provider counts them, each is counted once, and not with every call again. */
+const counted = new WeakMap<Entry, number>();
 
 export function estimateTokens(messages: readonly Entry[]): number {
-  return messages.reduce((sum, { parts }) => sum + tokensOfParts(parts), 0);
+  return messages.reduce((sum, message) => sum + tokensOfMessage(message), 0);
 }
 
-function tokensOfParts(parts: readonly Part[]): number {
-  let tokens = estimates.get(parts);
+function tokensOfMessage(message: Entry): number {
+  let tokens = counted.get(message);
   if (tokens === undefined) {
-    tokens = parts.reduce((sum, part) => sum + tokensOf(part), 0);
-    estimates.set(parts, tokens);
+    tokens = message.parts.reduce((sum, part) => sum + tokensOf(part), 0);
+    counted.set(message, tokens);
   }
   return tokens;
 }

@@ -53,10 +53,14 @@ export interface Scenario {
   run(options: BenchOptions): Promise<Result[]>;
 }
 
+/** The least that each does before anything is counted. What is compiled in the first seconds of a process is work that a server does once in its life. */
+const warmMsMin = 5_000;
+
 /** A B C A B C …: what disturbs the machine for a while disturbs everyone alike. */
 export async function interleave(
   { rounds, scenarioMsMax, say }: Pick<BenchOptions, "rounds" | "scenarioMsMax" | "say">,
   contenders: readonly Contender[],
+  warmMs = warmMsMin,
 ): Promise<Pick<Result, "outcomes" | "calms">> {
   const entries = contenders.map((contender): Entry => {
     return { contender, rounds: [], failure: null };
@@ -64,7 +68,9 @@ export async function interleave(
   /* oxlint-disable no-await-in-loop */
   // Code is compiled, caches find their sizes: of everyone, and counted for no one.
   for (const entry of entries) {
-    await attempt(entry);
+    const warm = nowMs() + warmMs;
+    do await attempt(entry);
+    while (entry.failure === null && nowMs() < warm);
     say(`  ${entry.contender.name}${entry.failure === null ? "" : ` failed: ${entry.failure}`}`);
   }
   for (const { rounds: counted } of entries) counted.length = 0;

@@ -20,6 +20,7 @@ const p99MsMax = 250;
 const shareMin = 0.95;
 
 export const capacity: Scenario = {
+  extra: true,
   name: "capacity",
   about: "how many running chats and turns a second one replica and its database carry",
   async run(options) {

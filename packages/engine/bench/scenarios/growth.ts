@@ -60,7 +60,8 @@ async function byHistory(options: BenchOptions): Promise<Result> {
         measure: async () => await lifeCost(cluster, people, owner, sets[round++] ?? []),
       });
     }
-    const measured = await interleave(options, contenders);
+    // One round each to warm up, too: there are chats for so many.
+    const measured = await interleave(options, contenders, 0);
     const work = `${longChats} chats, one after the other, ${laterTurns} turns each, with so much history before the first that their replica knows; and, apart, that first one`;
     const notes = [
       "The first turn of a chat on a replica reads its history, once; later ones find it in memory. A model is given all of it, which over a wire grows with it; the model here is in the replica's own process, so that what is measured is the rest.",

@@ -47,9 +47,10 @@ test("those that are asked for in one turn of the loop share a snapshot, and eac
 test("nothing is kept from one turn to the next", async () => {
   const reads = on();
   const { id } = await chatIn(world, "W");
-  expect((await reads.read(whole(id)))?.chat.title).toBeNull();
+  const request = whole(id);
+  expect((await reads.read(request))?.chat.title).toBeNull();
   await world.sql("update parley.chats set title = 'Renamed' where id = $1", [id]);
-  expect((await reads.read(whole(id)))?.chat.title).toBe("Renamed");
+  expect((await reads.read(request))?.chat.title).toBe("Renamed");
 });
 
 test("no snapshot is of more chats than its limit", async () => {

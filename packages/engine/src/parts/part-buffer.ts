@@ -43,14 +43,21 @@ interface Kept {
   touchedAt: number;
 }
 
+/** The episodes of one chat. */
+interface Chat {
+  /** By history version and attempt. */
+  readonly byName: Map<string, Kept>;
+  /** Those that are not known to be over: few, however many there are. */
+  readonly current: Set<Kept>;
+}
+
 /** The live parts of this replica's own runners, in memory (DESIGN, section 6). */
 export class PartBuffer implements EpisodeSource {
   readonly #clock: Clock;
   readonly #limits: EpisodeLimits;
   readonly #totalBytesMax: number;
   #totalBytes = 0;
-  /** By chat; within a chat by history version and attempt. */
-  readonly #chats = new Map<string, Map<string, Kept>>();
+  readonly #chats = new Map<string, Chat>();
   /** Open episodes of this replica's own runners. */
   readonly #writing = new Set<Episode>();
   #partsOfClosed = 0;
@@ -70,7 +77,7 @@ export class PartBuffer implements EpisodeSource {
   /** Bytes of content held, and the number of episodes. */
   stats(): { bytes: number; episodes: number } {
     let episodes = 0;
-    for (const chat of this.#chats.values()) episodes += chat.size;
+    for (const { byName } of this.#chats.values()) episodes += byName.size;
     return { bytes: this.#totalBytes, episodes };
   }
 
@@ -108,7 +115,7 @@ export class PartBuffer implements EpisodeSource {
 
   newestWithParts(chatId: string, historyVersion: number): EpisodeView | undefined {
     let newest: Episode | undefined;
-    for (const { episode } of this.#chats.get(chatId)?.values() ?? []) {
+    for (const { episode } of this.#chats.get(chatId)?.byName.values() ?? []) {
       if (episode.key.history_version !== historyVersion || !episode.hasParts) continue;
       if (newest && newest.key.generation_attempt > episode.key.generation_attempt) continue;
       newest = episode;
@@ -153,8 +160,8 @@ export class PartBuffer implements EpisodeSource {
 
   /** The episodes that have been opened here and hold content: what checkpoints are made of. */
   *episodes(): Iterable<Episode> {
-    for (const chat of this.#chats.values()) {
-      for (const { episode } of chat.values()) if (episode.runnerId !== null) yield episode;
+    for (const { byName } of this.#chats.values()) {
+      for (const { episode } of byName.values()) if (episode.runnerId !== null) yield episode;
     }
   }
 
@@ -173,9 +180,13 @@ export class PartBuffer implements EpisodeSource {
 
   /** The chat is at this history version now. */
   historyMoved(chatId: string, historyVersion: number): void {
+    const { current } = this.#chats.get(chatId) ?? {};
+    if (current === undefined) return;
     const expiresAt = this.#clock.monotonic() + retentionMs;
-    for (const kept of this.#chats.get(chatId)?.values() ?? []) {
-      if (kept.episode.key.history_version < historyVersion) kept.expiresAt ??= expiresAt;
+    for (const kept of current) {
+      if (kept.episode.key.history_version >= historyVersion) continue;
+      kept.expiresAt = expiresAt;
+      current.delete(kept);
     }
   }
 
@@ -193,18 +204,19 @@ export class PartBuffer implements EpisodeSource {
   }
 
   #find(key: EpisodeKey): Kept | undefined {
-    return this.#chats.get(key.chat_id)?.get(nameOf(key));
+    return this.#chats.get(key.chat_id)?.byName.get(nameOf(key));
   }
 
   #obtain(key: EpisodeKey): Kept {
     let chat = this.#chats.get(key.chat_id);
-    if (!chat) this.#chats.set(key.chat_id, (chat = new Map<string, Kept>()));
-    let kept = chat.get(nameOf(key));
+    if (!chat) this.#chats.set(key.chat_id, (chat = { byName: new Map(), current: new Set() }));
+    let kept = chat.byName.get(nameOf(key));
     if (!kept) {
       const { chat_id, history_version, generation_attempt } = key;
       const episode = new Episode({ chat_id, history_version, generation_attempt }, this.#limits);
       kept = { episode, expiresAt: null, touchedAt: this.#clock.monotonic() };
-      chat.set(nameOf(key), kept);
+      chat.byName.set(nameOf(key), kept);
+      chat.current.add(kept);
       this.#arm();
     }
     return kept;
@@ -213,8 +225,9 @@ export class PartBuffer implements EpisodeSource {
   #remove(kept: Kept): void {
     const { key, bytes } = kept.episode;
     const chat = this.#chats.get(key.chat_id);
-    if (!chat?.delete(nameOf(key))) return;
-    if (chat.size === 0) this.#chats.delete(key.chat_id);
+    if (!chat?.byName.delete(nameOf(key))) return;
+    chat.current.delete(kept);
+    if (chat.byName.size === 0) this.#chats.delete(key.chat_id);
     this.#totalBytes -= bytes;
   }
 
@@ -239,9 +252,9 @@ export class PartBuffer implements EpisodeSource {
   /** `pressed`: the budget is used up; what is over goes at once. */
   #sweep(pressed: boolean): void {
     const now = this.#clock.monotonic();
-    for (const [chatId, chat] of this.#chats) {
-      const newest = pressed ? Infinity : newestWithContent(chat.values());
-      for (const kept of chat.values()) {
+    for (const { byName } of this.#chats.values()) {
+      const newest = pressed ? Infinity : newestWithContent(byName.values());
+      for (const kept of byName.values()) {
         const { episode, expiresAt } = kept;
         if (episode.read) continue;
         const over = expiresAt !== null && (pressed || expiresAt <= now);
@@ -250,7 +263,6 @@ export class PartBuffer implements EpisodeSource {
         const stale = outdone && kept.touchedAt + retentionMs <= now;
         if (over || idle || stale) this.#remove(kept);
       }
-      if (chat.size === 0) this.#chats.delete(chatId);
     }
   }
 }

@@ -108,6 +108,10 @@ export class Batch extends DriverQuery {
     if (this.#over) return;
     this.#over = true;
     const answers = this.#statements.map(({ answer }) => answer);
+    if (answers.every((answer) => answer !== null)) {
+      this.#done(answers);
+      return;
+    }
     const refused = answers.find((answer) => answer?.ok === false);
     const cause = error ?? refused?.error ?? new Error("a statement was left unanswered");
     this.#done(answers.map((answer) => answer ?? { ok: false, error: cause }));

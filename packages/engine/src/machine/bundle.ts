@@ -112,7 +112,7 @@ export class Bundle {
 
   /** The row, with everything that this bundle has written. */
   get chat(): ChatRow {
-    assert(!this.#isStale, "the row is written or changed by a trigger: refresh first");
+    assert(!this.#isStale, "the row is not what it was when it was read: refresh first");
     if (this.#chat === null) throw new ChatNotFound(this.chatId);
     return this.#chat;
   }

@@ -75,5 +75,5 @@ export async function mayKeepSlot(bundle: Bundle): Promise<boolean> {
   const { leaseMs, limits } = bundle.transaction.rules;
   const slot = slotLimitsOf(limits, bundle.chat);
   if (slot.max === null && slot.owner_max === null) return true;
-  return await hasRoom(bundle.transaction.tx, bundle.chat, slot, leaseMs, silenceMs);
+  return await hasRoom(bundle.tx, bundle.chat, slot, leaseMs, silenceMs);
 }

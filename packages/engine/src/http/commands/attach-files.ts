@@ -14,7 +14,7 @@ type Parts = (TextPart | FilePart)[];
  * @throws FileNotFound also for a file of somebody else's; FileExpired, TooManyFiles
  */
 export async function attachFiles(
-  bundle: Pick<Bundle, "transaction" | "chatId">,
+  bundle: Pick<Bundle, "tx" | "chatId">,
   parts: Parts,
   caller: Caller,
   context: HttpContext,
@@ -26,8 +26,8 @@ export async function attachFiles(
   const ids = [...new Set(named)];
   const { filesPerChatMax } = context.limits;
   const [rows, count] = await Promise.all([
-    lockFiles(bundle.transaction.tx, caller.principalId, ids),
-    countChatFiles(bundle.transaction.tx, bundle.chatId, ids),
+    lockFiles(bundle.tx, caller.principalId, ids),
+    countChatFiles(bundle.tx, bundle.chatId, ids),
   ]);
   const found = new Map(rows.map((row) => [row.id, row]));
   const attached = parts.map((part) =>

@@ -21,7 +21,7 @@ export async function setArchived(bundle: Bundle, input: SetArchived): Promise<v
   const { root_chat_id } = bundle.flags;
   if (root_chat_id !== bundle.chatId) throw new NotFamilyRoot(root_chat_id);
   await setOne(bundle, input);
-  for (const relative of await lockFamily(bundle.transaction.tx, root_chat_id)) {
+  for (const relative of await lockFamily(bundle.tx, root_chat_id)) {
     if (relative.archived === input.archived) continue;
     await bundle.transaction.update(relative.id, (one) => setOne(one, input));
   }

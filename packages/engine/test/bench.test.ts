@@ -16,21 +16,26 @@ function counting(order: string[], name: string, figures: (round: number) => Fig
 
 test("contenders take turns, the first round counts for no one, and who fails does not end the run", async () => {
   const order: string[] = [];
-  const measured = await interleave(options, [
-    { name: "floor", measure: counting(order, "f", (round) => ({ "p50 ms": 10 ** round })) },
-    {
-      name: "ours",
-      against: "floor",
-      measure: counting(order, "o", (round) => ({ "p50 ms": 2 * 10 ** round })),
-    },
-    {
-      name: "theirs",
-      measure: counting(order, "t", (round) => {
-        if (round === 2) throw new Error("has had enough");
-        return { "p50 ms": 1 };
-      }),
-    },
-  ]);
+  const warmMs = 0;
+  const measured = await interleave(
+    options,
+    [
+      { name: "floor", measure: counting(order, "f", (round) => ({ "p50 ms": 10 ** round })) },
+      {
+        name: "ours",
+        against: "floor",
+        measure: counting(order, "o", (round) => ({ "p50 ms": 2 * 10 ** round })),
+      },
+      {
+        name: "theirs",
+        measure: counting(order, "t", (round) => {
+          if (round === 2) throw new Error("has had enough");
+          return { "p50 ms": 1 };
+        }),
+      },
+    ],
+    warmMs,
+  );
   expect(order.join("")).toBe("fotfotfotfo");
   const result: Result = { scenario: "s", work: "Something", notes: [], ...measured };
   const table = tableOf(result);

@@ -45,12 +45,17 @@ export class Device {
 
   /** What is behind an address; null: there was no answer. */
   async download(url: string): Promise<{ status: number; bytes: Buffer | null } | null> {
+    // The client has its own; who follows a link has the browser's.
+    const abort = new AbortController();
+    const patience = this.process.timer(downloadMsMax, "download", () => abort.abort());
     try {
-      const answer = await this.#fetch(url, {});
+      const answer = await this.#fetch(url, { signal: abort.signal });
       const bytes = Buffer.from(await answer.arrayBuffer());
       return { status: answer.status, bytes: answer.ok ? bytes : null };
     } catch {
       return null;
+    } finally {
+      patience.cancel();
     }
   }
 
@@ -66,6 +71,9 @@ export class Device {
 }
 
 const connectionsKept = 16;
+
+/** Whoever has lost the server behind a download hears nothing of it. */
+const downloadMsMax = 30_000;
 
 function runtimeOf({ clock }: SimProcess, name: string, rng: Rng): Runtime {
   let uuids = 0;

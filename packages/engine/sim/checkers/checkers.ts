@@ -68,6 +68,7 @@ export class Checkers {
     this.#files.onCommit(commit);
     this.#spending.onCommit(commit);
     this.#prompts.onCommit(commit);
+    this.#tools.onCommit(commit);
     checkForms(commit, this.mirror, this.#verdict);
     checkDecisions(commit, this.#verdict);
   }

@@ -140,8 +140,12 @@ export const mutations: readonly Mutation[] = [
     checker: "versions",
     breaks: "7: versions tell the truth",
     alter: {
-      apply: mutateFunction("chats_keep_rules", "old.metadata_version + 1", "old.metadata_version"),
-      undo: restoreFunction("chats_keep_rules"),
+      apply: mutateFunction(
+        "chats_keep_metadata_rules",
+        "old.metadata_version + 1",
+        "old.metadata_version",
+      ),
+      undo: restoreFunction("chats_keep_metadata_rules"),
     },
     options: { onlyFaults: [] },
   },

@@ -19,8 +19,12 @@ export const useMutations: readonly Mutation[] = [
     checker: "files",
     breaks: "a chat keeps the files that it names",
     alter: {
-      apply: `alter table parley.chat_messages disable trigger hold_files`,
-      undo: `alter table parley.chat_messages enable trigger hold_files`,
+      apply: mutateFunction(
+        "chat_messages_keep_rules",
+        "perform parley.hold(new.chat_id, new.parts)",
+        "null",
+      ),
+      undo: restoreFunction("chat_messages_keep_rules"),
     },
   },
   {

@@ -64,7 +64,8 @@ test("who stops a server while an operator drains it waits for what is left to h
   const ended = engine.replica.drain();
   go.open();
   await ended;
-  expect((await engine.client.getChat(chat.id)).status).toBe("waiting");
+  const { status } = await engine.client.getChat(chat.id);
+  expect(status, engine.log.join("\n")).toBe("waiting");
 });
 
 test("what a server does shows in figures that another tells", async (context) => {

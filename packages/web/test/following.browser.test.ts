@@ -35,10 +35,20 @@ test("the view follows what is written, also when messages come several at a tim
     await expect.poll(fromEnd, { timeout: 60_000 }).toBeLessThan(2);
   }
   await log.hover();
-  await page.mouse.wheel(0, -800);
   const toEnd = page.getByRole("button", { name: "To the end" });
-  await toEnd.waitFor();
-  const readAt = await log.evaluate((element) => element.scrollTop);
+  // A page that is busy may lose a turn of the wheel.
+  const scrolledUp = async (): Promise<boolean> => {
+    await page.mouse.wheel(0, -800);
+    return await toEnd.isVisible();
+  };
+  await expect.poll(scrolledUp, { timeout: 60_000 }).toBe(true);
+  let readAt = -1;
+  const isStill = async (): Promise<boolean> => {
+    const before = readAt;
+    readAt = await log.evaluate((element) => element.scrollTop);
+    return readAt === before;
+  };
+  await expect.poll(isStill, { timeout: 60_000 }).toBe(true);
   await say(rounds + 1);
   await expect.poll(isAnswered, { timeout: 60_000 }).toBe(true);
   await view.settled();
